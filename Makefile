@@ -46,7 +46,8 @@ images: $(VENV)/.ready ## Build the operator's and the model's images
 	$(CLUSTER) images
 
 crd: $(VENV)/.ready ## Generate the CRD from the typed models
-	$(BIN)/python -m lossgate.api.crd
+	$(BIN)/python -m lossgate.api.crd crds/lossgate.io_modelrollouts.yaml \
+		charts/lossgate/files/lossgate.io_modelrollouts.yaml
 
 format: $(VENV)/.ready ## Format the code
 	$(BIN)/ruff check --fix .
@@ -57,6 +58,8 @@ lock: $(VENV)/.ready ## Resolve the locks anew
 	uv pip compile $(LOCK_FLAGS) --extra operator --group dev pyproject.toml -o requirements-dev.lock
 	uv pip compile $(LOCK_FLAGS) --extra operator pyproject.toml -o operator/requirements.lock
 	uv pip compile $(LOCK_FLAGS) --group model pyproject.toml -o e2e/model/requirements.lock
+	uv pip compile $(LOCK_FLAGS) -c e2e/model/requirements.lock e2e/model/requirements-runtime.in \
+		-o e2e/model/requirements-runtime.lock
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 clean: ## Remove the environment and what builds left in the tree

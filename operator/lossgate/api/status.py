@@ -1,0 +1,251 @@
+"""The status of a ModelRollout: all that the operator needs to go on after a crash, and what people read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from lossgate.api.reasons import ConditionType, Phase, Reason
+
+
+def _parse_time(value: Any) -> Any:
+    if isinstance(value, str):
+        return datetime.fromisoformat(value).timestamp()
+    return value
+
+
+def _format_time(unix_seconds: float) -> str:
+    return datetime.fromtimestamp(unix_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _format_time_whole(unix_seconds: float) -> str:
+    return datetime.fromtimestamp(int(unix_seconds), UTC).isoformat().replace("+00:00", "Z")
+
+
+Time = Annotated[
+    float,
+    BeforeValidator(_parse_time),
+    PlainSerializer(_format_time, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""Unix seconds in Python, RFC 3339 with milliseconds in the API."""
+
+ConditionTime = Annotated[
+    float,
+    BeforeValidator(_parse_time),
+    PlainSerializer(_format_time_whole, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""Unix seconds in Python, RFC 3339 in whole seconds in the API, as `metav1.Condition` has it."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, populate_by_name=True, alias_generator=to_camel, extra="ignore", use_attribute_docstrings=True
+    )
+
+
+class Version(_Part):
+    """One version of the model as it runs."""
+
+    revision: str
+    """Name of its Deployment; also the value of the pod label `lossgate.io/revision`."""
+    model_version: str
+    """The version's name from `spec.model.version`."""
+    replicas: int = 0
+    """Pods asked for."""
+    ready_replicas: int = 0
+    """Pods that are ready."""
+    weight: int = 0
+    """Share of the requests, in per cent."""
+
+
+class StepStatus(_Part):
+    """The traffic step that is being judged."""
+
+    index: int
+    """Position in `spec.steps`, from 0."""
+    weight: int
+    """The canary's share of the requests in this step, in per cent."""
+    since: Time | None = None
+    """When the route was accepted at this weight; looks start after it."""
+    looks: int = 0
+    """Looks that entered the evidence of this step."""
+
+
+class Pair(_Part):
+    """One number per version."""
+
+    stable: str | None = None
+    """Of the stable version."""
+    canary: str | None = None
+    """Of the canary."""
+
+
+class LabelCounts(_Part):
+    """Labels that entered the evidence of this step."""
+
+    stable: int = 0
+    """Of the stable version."""
+    canary: int = 0
+    """Of the canary."""
+
+
+class Delta(_Part):
+    """Canary loss minus stable loss, with bounds that hold at every look."""
+
+    estimate: str | None = None
+    """The best estimate; positive is worse. In per cent of the stable loss, or in loss units."""
+    lower: str | None = None
+    """Lower bound, valid at every look."""
+    upper: str | None = None
+    """Upper bound, valid at every look."""
+
+
+class Hold(_Part):
+    """Why no evidence comes in, and since when."""
+
+    reason: Reason
+    """Why, in one word."""
+    since: Time
+    """Since when."""
+    message: str
+    """Why, and what to do about it."""
+
+
+class BaselineStatus(_Part):
+    """The stable version's loss before the rollout, frozen for all of it."""
+
+    mean: float
+    """Mean loss."""
+    variance: float
+    """Variance of the loss of one label."""
+    labels: float
+    """Labels that both were computed from."""
+    source: str
+    """Fingerprint of where the loss was read: another source needs another baseline."""
+
+
+class Analysis(_Part):
+    """The evidence of the step so far."""
+
+    verdict: str = "Continue"
+    """Continue, Harm, NonInferior, Hold or Inconclusive."""
+    labels: LabelCounts = LabelCounts()
+    """Labels that entered the evidence of this step."""
+    mean_loss: Pair = Pair()
+    """Mean loss of each version in this step."""
+    delta: Delta = Delta()
+    """Canary loss minus stable loss."""
+    harm: str | None = None
+    """Evidence for harm, as share of what a rollback needs."""
+    safety: str | None = None
+    """Evidence that the canary is no worse than the margin, as share of what leaving the step needs."""
+    hold: Hold | None = None
+    """Why no evidence comes in now; absent while it does."""
+    expected_verdict: str | None = None
+    """When a verdict may be expected, in words."""
+    non_finite_looks: int = 0
+    """Looks in a row whose canary loss was not a finite number while labels arrived."""
+    state: str | None = None
+    """The state of the tests, packed: the operator goes on from it after a restart."""
+
+
+class HistoryEntry(_Part):
+    """One rollout that ended, in a few numbers."""
+
+    revision: str
+    """The revision that was judged."""
+    model_version: str
+    """Its model version."""
+    result: str
+    """How the rollout ended."""
+    reason: Reason
+    """Why it ended so."""
+    started: Time
+    """When it began."""
+    ended: Time
+    """When it ended."""
+    step: int = 0
+    """Position of its last step in `spec.steps`, from 0."""
+    looks: int = 0
+    """Looks of its last step."""
+    labels: LabelCounts = LabelCounts()
+    """Labels of its last step."""
+    mean_loss: Pair = Pair()
+    """Mean loss of each version in its last step."""
+    delta: Delta = Delta()
+    """Canary loss minus stable loss in its last step."""
+
+
+class Condition(_Part):
+    """A `metav1.Condition`."""
+
+    type: ConditionType
+    """Ready, Promoted, Measured, Stalled or Reconciling."""
+    status: str
+    """True, False or Unknown."""
+    observed_generation: int = 0
+    """The generation of the spec that this was said of."""
+    last_transition_time: ConditionTime
+    """When the status of the condition last changed."""
+    reason: Reason
+    """Why, in one word."""
+    message: str
+    """Why, in numbers and words."""
+
+
+class RolloutStatus(_Part):
+    """What was seen and decided. The operator goes on from it after a restart."""
+
+    observed_generation: int = -1
+    """The generation of the spec that was acted on last; -1 before the first."""
+    phase: Phase = Phase.INITIALIZING
+    """Initializing, Healthy, Progressing, Promoting, RollingBack, RolledBack or Paused. For people: programs
+    read the conditions."""
+    replicas: int = 0
+    """Pods of both versions, for autoscalers."""
+    selector: str = ""
+    """Label selector of the pods of both versions, for autoscalers."""
+    stable: Version | None = None
+    """The version that serves."""
+    canary: Version | None = None
+    """The version that is being judged, or was last."""
+    started: Time | None = None
+    """When the rollout in flight, or the last one, began."""
+    since: Time | None = None
+    """When the phase began."""
+    previous: Version | None = None
+    """The version replaced by the last promotion."""
+    scale_down_at: Time | None = None
+    """When the previous version's pods go; None once they went."""
+    rolled_back: str | None = None
+    """The revision that was rolled back and is not tried again."""
+    pause: Hold | None = None
+    """Why the rollout is paused, and since when."""
+    settled: Time | None = None
+    """Since when the route, or the Service's endpoints, are as the phase wants them: drain delays count from here."""
+    baseline: BaselineStatus | None = None
+    """The stable version's loss before the rollout."""
+    step: StepStatus | None = None
+    """The traffic step that is being judged."""
+    analysis: Analysis | None = None
+    """The evidence of the step so far."""
+    history: tuple[HistoryEntry, ...] = ()
+    """The last rollouts that ended, newest last."""
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    """What is true of the rollout now."""
+
+    def condition(self, type_: ConditionType) -> Condition | None:
+        """Return the condition of a type, or None while it has not been said."""
+        return next((condition for condition in self.conditions if condition.type == type_), None)
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Return the status as the API stores it."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,0 +1,25 @@
+"""Entry point of the program."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import click
+
+from lossgate.controller.operator import Operator
+from lossgate.controller.settings import Settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lossgate")
+def main() -> None:
+    """Puts a new model version into production by testing its loss against the old one on live traffic."""
+
+
+@main.command()
+def operator() -> None:
+    """Run the operator, set up by the LOSSGATE_* environment variables."""
+    settings = Settings.from_environment()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(Operator(settings).run())

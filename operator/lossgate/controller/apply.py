@@ -1,0 +1,118 @@
+"""Carries out the writes of a decision, in their order; what the API server refuses becomes an Obstacle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lossgate.api import names
+from lossgate.api.owner import Owner
+from lossgate.api.reasons import Reason
+from lossgate.api.spec import RolloutSpec
+from lossgate.controller.kube import Kube, KubeError
+from lossgate.rollout.decision import (
+    CreateDeployment,
+    DeleteDeployment,
+    PointService,
+    ScaleDeployment,
+    SetWeights,
+    Write,
+)
+from lossgate.rollout.snapshot import Obstacle, Snapshot
+from lossgate.traffic import gateway
+from lossgate.workload import deployment, service
+
+
+class Refused(Exception):
+    """The API server refused a write for a reason that a person must mend."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle.message)
+        self.obstacle = obstacle
+
+
+class Applier:
+    """Changes the children of one ModelRollout."""
+
+    def __init__(self, kube: Kube, owner: Owner, spec: RolloutSpec, snapshot: Snapshot) -> None:
+        self._kube = kube
+        self._owner = owner
+        self._spec = spec
+        self._snapshot = snapshot
+
+    async def apply(self, write: Write) -> None:
+        """Carry out one write; doing it again changes nothing.
+
+        Raises:
+            Refused: A person must act.
+            KubeError: It may work the next time.
+        """
+        match write:
+            case CreateDeployment(revision, replicas):
+                body = deployment.manifest(self._owner, self._spec, revision, replicas)
+                await self._create(body, Reason.TEMPLATE_INVALID)
+            case ScaleDeployment(revision, replicas):
+                await self._patch("Deployment", revision, {"spec": {"replicas": replicas}})
+            case DeleteDeployment(revision):
+                await self._kube.delete("Deployment", self._owner.namespace, revision)
+            case PointService(name, revision):
+                await self._point(name, service.manifest(self._owner, self._spec.service, name, revision))
+            case SetWeights(stable, canary):
+                await self._set_weights(gateway.manifest(self._owner, self._spec, stable, canary))
+
+    async def _point(self, name: str, body: dict[str, Any]) -> None:
+        stable = name == names.stable_service(self._owner.name)
+        seen = self._snapshot.stable_service if stable else self._snapshot.canary_service
+        if seen is None:
+            await self._create(body, Reason.INVALID_SPEC)
+        else:
+            await self._patch("Service", name, {"spec": body["spec"]})
+
+    async def _set_weights(self, body: dict[str, Any]) -> None:
+        if self._snapshot.route is None:
+            await self._create(body, Reason.ROUTE_NOT_ACCEPTED)
+        else:
+            await self._patch("HTTPRoute", body["metadata"]["name"], {"spec": body["spec"]})
+
+    async def _create(self, body: dict[str, Any], invalid: Reason) -> None:
+        try:
+            await self._kube.create(body)
+        except KubeError as error:
+            if error.status == 409:
+                await self._adopt_own(body)
+            elif error.status in (400, 403, 404, 422):
+                where = f"{body['kind']} {body['metadata']['name']}"
+                raise Refused(Obstacle(invalid, f"{where} was refused: {error.message}")) from error
+            else:
+                raise
+
+    async def _adopt_own(self, body: dict[str, Any]) -> None:
+        """An object of that name exists: ours, and the watch is late, or somebody else's, which is left untouched."""
+        kind, name = body["kind"], body["metadata"]["name"]
+        present = await self._kube.get(kind, self._owner.namespace, name)
+        if not self._owner.owns(present):
+            raise Refused(
+                Obstacle(
+                    Reason.BACKEND_CONFLICT,
+                    f"{kind} {name} exists and belongs to {_holder(present)}; it is left untouched. "
+                    "Rename this ModelRollout or remove that object.",
+                )
+            )
+        if kind != "Deployment":
+            await self._patch(kind, name, {"spec": body["spec"]})
+
+    async def _patch(self, kind: str, name: str, changes: Mapping[str, Any]) -> None:
+        try:
+            await self._kube.patch(kind, self._owner.namespace, name, changes)
+        except KubeError as error:
+            if error.status not in (400, 422):
+                raise
+            reason = Reason.ROUTE_NOT_ACCEPTED if kind == "HTTPRoute" else Reason.INVALID_SPEC
+            raise Refused(Obstacle(reason, f"{kind} {name} was refused: {error.message}")) from error
+
+
+def _holder(body: Mapping[str, Any]) -> str:
+    for reference in body["metadata"].get("ownerReferences") or ():
+        if reference.get("controller"):
+            return f"{reference['kind']} {reference['name']}"
+    return "nobody that is a ModelRollout"

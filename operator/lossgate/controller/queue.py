@@ -1,0 +1,90 @@
+"""The work queue: one entry per object, due at a time; an object is never worked on twice at once."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """A ModelRollout."""
+
+    namespace: str
+    name: str
+
+
+class WorkQueue:
+    """Keys that are due now or later; adding a key again keeps its earliest time."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, Key]] = []
+        self._active: set[Key] = set()
+        self._changed = asyncio.Event()
+        self._open = False
+
+    def open(self) -> None:
+        """Let keys out: this process leads."""
+        self._open = True
+        self._changed.set()
+
+    def close(self) -> None:
+        """Keep keys in: another process leads."""
+        self._open = False
+
+    def add(self, key: Key, due: float | None = None) -> None:
+        """Make a key due at `due` (Unix seconds; now if None), or earlier if it is so already."""
+        time = self._clock() if due is None else due
+        if time >= self._due.get(key, float("inf")):
+            return
+        self._due[key] = time
+        heapq.heappush(self._heap, (time, key))
+        self._changed.set()
+
+    def forget(self, key: Key) -> None:
+        """Drop a key."""
+        self._due.pop(key, None)
+
+    async def get(self) -> Key:
+        """Wait for a key that is due and not worked on, and return it; call `done` with it afterwards."""
+        while True:
+            self._changed.clear()
+            wait = self._seconds_to_next()
+            if wait is not None and wait <= 0:
+                return self._take()
+            try:
+                await asyncio.wait_for(self._changed.wait(), wait)
+            except TimeoutError:
+                continue
+
+    def done(self, key: Key) -> None:
+        """Say that a key is no longer worked on."""
+        self._active.discard(key)
+        if key in self._due:
+            heapq.heappush(self._heap, (self._due[key], key))
+            self._changed.set()
+
+    def overdue_seconds(self) -> float:
+        """Return how long the most overdue key has waited; 0 while closed, or with nothing due."""
+        if not self._open or not self._due:
+            return 0.0
+        return max(0.0, self._clock() - min(self._due.values()))
+
+    def _seconds_to_next(self) -> float | None:
+        if not self._open:
+            return None
+        while self._heap:
+            time, key = self._heap[0]
+            if self._due.get(key) == time and key not in self._active:
+                return time - self._clock()
+            heapq.heappop(self._heap)
+        return None
+
+    def _take(self) -> Key:
+        _, key = heapq.heappop(self._heap)
+        del self._due[key]
+        self._active.add(key)
+        return key

@@ -1,0 +1,159 @@
+"""One turn for one ModelRollout: observe, decide, write the status, change the world, tell."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from lossgate.api.owner import Owner
+from lossgate.api.spec import RolloutSpec
+from lossgate.api.status import RolloutStatus
+from lossgate.controller.apply import Applier, Refused
+from lossgate.controller.events import EventRecorder
+from lossgate.controller.kube import Kube
+from lossgate.controller.lease import Lease
+from lossgate.controller.metrics import OperatorMetrics
+from lossgate.controller.observe import Observer
+from lossgate.controller.queue import Key, WorkQueue
+from lossgate.rollout.decide import decide
+from lossgate.rollout.decision import Decision
+from lossgate.rollout.snapshot import Obstacle
+
+_log = logging.getLogger(__name__)
+
+
+class NotLeading(Exception):
+    """Leadership was lost in the middle of a turn; the next leader goes on from the status."""
+
+
+class Reconciler:
+    """Turns for all ModelRollouts; holds nothing that a new process could not see again."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        observer: Observer,
+        queue: WorkQueue,
+        lease: Lease,
+        events: EventRecorder,
+        metrics: OperatorMetrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._kube = kube
+        self._observer = observer
+        self._queue = queue
+        self._lease = lease
+        self._events = events
+        self._metrics = metrics
+        self._clock = clock
+        self._rollouts: dict[Key, Mapping[str, Any]] = {}
+        self._obstacles: dict[Key, Obstacle] = {}
+        self._measure_at: dict[Key, float] = {}
+
+    def saw(self, body: Mapping[str, Any]) -> None:
+        """Take note of a ModelRollout as a watch delivered it."""
+        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        known = self._rollouts.get(key)
+        if known is None or known["metadata"]["uid"] != body["metadata"]["uid"] or _version(body) > _version(known):
+            self._rollouts[key] = body
+        self._queue.add(key)
+
+    def gone(self, key: Key) -> None:
+        """Forget a ModelRollout that was deleted; its children go by their owner reference."""
+        for memory in (self._rollouts, self._obstacles, self._measure_at):
+            memory.pop(key, None)
+        self._queue.forget(key)
+        self._metrics.forget(key)
+
+    def knows(self, key: Key) -> bool:
+        """Return whether a ModelRollout of that name is there."""
+        return key in self._rollouts
+
+    async def turn(self, key: Key) -> None:
+        """Bring one ModelRollout one step further.
+
+        Raises:
+            KubeError: The API server did not take a write; the turn is to be repeated.
+            NotLeading: Another process may lead now.
+        """
+        body = self._rollouts.get(key)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            return
+        spec = self._parse(key, body)
+        if spec is None:
+            return
+        with self._metrics.reconcile_seconds.time():
+            await self._reconcile(key, body, spec)
+
+    def _parse(self, key: Key, body: Mapping[str, Any]) -> RolloutSpec | None:
+        """The API server validated the spec; what still does not parse was stored under an older CRD."""
+        try:
+            return RolloutSpec.model_validate(body["spec"])
+        except ValidationError as error:
+            _log.error("%s/%s: spec cannot be read, nothing is changed: %s", *key, error)
+            return None
+
+    async def _reconcile(self, key: Key, body: Mapping[str, Any], spec: RolloutSpec) -> None:
+        snapshot = self._observer.see(body, spec, self._obstacles.get(key))
+        now = self._clock()
+        if now >= self._measure_at.get(key, 0.0):
+            measurement = await self._observer.measure(snapshot, now)
+            if measurement is not None:
+                snapshot = snapshot.measured(measurement)
+        decision = decide(snapshot, self._clock())
+        body = await self._write_status(key, body, decision.status)
+        self._metrics.show(key, decision.status)
+        self._schedule(key, decision)
+        obstacle = None
+        applier = Applier(self._kube, Owner(key.name, key.namespace, body["metadata"]["uid"]), spec, snapshot)
+        try:
+            for write in decision.writes:
+                self._must_lead()
+                _log.info("%s/%s: %s", *key, write)
+                await applier.apply(write)
+        except Refused as refused:
+            obstacle = refused.obstacle
+        finally:
+            for event in decision.events:
+                await self._events.tell(body, event)
+        if obstacle != self._obstacles.get(key):
+            self._remember(key, obstacle)
+
+    def _schedule(self, key: Key, decision: Decision) -> None:
+        if decision.due is not None:
+            self._queue.add(key, decision.due)
+        if decision.measure_at is None:
+            self._measure_at.pop(key, None)
+        else:
+            self._measure_at[key] = max(decision.measure_at, self._measure_at.get(key, 0.0))
+            self._queue.add(key, self._measure_at[key])
+
+    def _remember(self, key: Key, obstacle: Obstacle | None) -> None:
+        if obstacle is None:
+            del self._obstacles[key]
+        else:
+            self._obstacles[key] = obstacle
+        self._queue.add(key)
+
+    async def _write_status(self, key: Key, body: Mapping[str, Any], status: RolloutStatus) -> Mapping[str, Any]:
+        manifest = status.to_manifest()
+        if manifest == body.get("status"):
+            return body
+        self._must_lead()
+        stored = await self._kube.replace_status({**body, "status": manifest})
+        known = self._rollouts.get(key)
+        if known is not None and _version(stored) > _version(known):
+            self._rollouts[key] = stored
+        return stored
+
+    def _must_lead(self) -> None:
+        if not self._lease.is_held():
+            raise NotLeading
+
+
+def _version(body: Mapping[str, Any]) -> int:
+    """Resource versions of one kind are ordered numbers (Kubernetes 1.35 and etcd before it)."""
+    return int(body["metadata"]["resourceVersion"])

@@ -1,0 +1,112 @@
+"""Opens what an HTTP server sent as a range query's answer, and takes nothing in it on trust."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lossgate.measure.errors import EvidenceIncomplete, MeasurementError, Question, SourceUnavailable
+
+_SHOWN_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One series of an answer: its labels, and its value by time (Unix seconds)."""
+
+    labels: Mapping[str, str]
+    values: Mapping[int, float]
+
+
+def check(status: int, content_type: str, body: bytes, question: Question) -> None:
+    """Guarantee that the body is a complete, successful answer of a Prometheus to a range query.
+
+    `warnings` mean that parts are missing (a store that did not answer, for example). `infos` never do: they are
+    remarks on the query, such as that a name does not look like a counter's, so they are let pass.
+
+    Raises:
+        SourceUnavailable: Any other status than 200, no JSON, or an answer that reports an error.
+        EvidenceIncomplete: Warnings, or a result that is not a list of series.
+    """
+    answer = _json(body)
+    if status != 200 or not isinstance(answer, dict) or answer.get("status") != "success":
+        raise _refusal(status, content_type, answer, body, question)
+    warnings = answer.get("warnings")
+    if warnings:
+        what = f"the answer is partial: {_shown('; '.join(map(str, warnings)))}"
+        raise EvidenceIncomplete(
+            what, question, "look at the stores behind this Prometheus; nothing is judged until then"
+        )
+    data = answer.get("data")
+    data = data if isinstance(data, dict) else {}
+    kind = data.get("resultType")
+    if kind != "matrix" or not isinstance(data.get("result"), list):
+        what = f"the answer holds {_shown(repr(kind))} where a list of series is expected"
+        raise EvidenceIncomplete(what, question, "check that the URL is that of a Prometheus query API")
+
+
+def rows(result: list[dict[str, Any]], question: Question, ends: range) -> list[Row]:
+    """Return the series of a checked answer; values may be NaN or infinite, times are ends that were asked for.
+
+    Raises:
+        EvidenceIncomplete: A series that holds anything but numbers at the times that were asked for.
+    """
+    return [_row(series, question, ends) for series in result]
+
+
+def _row(series: dict[str, Any], question: Question, ends: range) -> Row:
+    try:
+        if "histograms" in series:
+            raise ValueError("a native histogram where a counter is expected")
+        labels = {str(name): str(value) for name, value in series["metric"].items()}
+        values = {_grid_time(time, ends): float(value) for time, value in series["values"]}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"a series of the answer cannot be read: {_shown(str(error))}"
+        raise EvidenceIncomplete(what, question, "check loss.series and what answers at this URL") from error
+    return Row(labels, values)
+
+
+def _grid_time(time: float, ends: range) -> int:
+    if not math.isfinite(time) or int(time) != time or int(time) not in ends:
+        raise ValueError(f"a value for {time}, which was not asked for")
+    return int(time)
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _refusal(status: int, content_type: str, answer: object, body: bytes, question: Question) -> MeasurementError:
+    if isinstance(answer, dict) and "error" in answer:
+        said = f"{answer.get('errorType', 'error')}: {answer['error']}"
+    else:
+        said = body.decode(errors="replace")
+    what = f"HTTP {status}, {_shown(said) or 'an empty body'}"
+    if status in (401, 403):
+        return SourceUnavailable(
+            what, question, "it wants credentials: use a URL that answers without, or allow the operator"
+        )
+    if 300 <= status < 400:
+        return SourceUnavailable(
+            what, question, "it redirects, to a login page perhaps: use the URL that Prometheus has itself"
+        )
+    if status == 429 or status >= 500:
+        return SourceUnavailable(what, question, "see its log; the next look asks again")
+    if isinstance(answer, dict):
+        return SourceUnavailable(what, question, "it refused the query: see its message")
+    kind = content_type or "no content type"
+    what = f"HTTP {status} with {kind} where JSON is expected: {_shown(said) or 'an empty body'}"
+    return SourceUnavailable(
+        what, question, "check loss.prometheus.url: this is no Prometheus, or a login page before it"
+    )
+
+
+def _shown(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."

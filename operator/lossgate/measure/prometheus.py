@@ -1,0 +1,101 @@
+"""Losses kept in a Prometheus, or in anything that answers its query API."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_api_client import PrometheusConnect
+from urllib3.util.retry import Retry
+
+from lossgate.measure import counting, envelope, reading
+from lossgate.measure.counting import LOOK_BACKS, LookBacks
+from lossgate.measure.envelope import Row
+from lossgate.measure.errors import Question, SourceUnavailable
+from lossgate.measure.session import CheckedSession
+from lossgate.measure.source import BaselineAnswer, BaselineRequest, LookAnswer, LookRequest
+
+TIMEOUT_SECONDS = 10.0
+QUERIES_AT_ONCE = 8
+QUERIES_AT_ONCE_PER_URL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    client: Any  # PrometheusConnect, which has no types
+    session: CheckedSession
+    slots: asyncio.Semaphore
+
+
+class PrometheusSource:
+    """Asks Prometheus servers, each query once: whoever asks knows better than a retry when to ask again.
+
+    The client blocks, so it runs in threads of this source's own. A server that hangs keeps only its own two of them.
+    """
+
+    def __init__(self, timeout_seconds: float = TIMEOUT_SECONDS, look_backs: LookBacks = LOOK_BACKS) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._look_backs = look_backs
+        self._threads = ThreadPoolExecutor(QUERIES_AT_ONCE, thread_name_prefix="prometheus")
+        self._servers: dict[str, _Server] = {}
+        self.queries_sent = 0
+
+    async def looks(self, request: LookRequest) -> LookAnswer:
+        """Return what the counters of every target rose by within each look, from one query.
+
+        Raises:
+            MeasurementError: No answer that can be trusted.
+            ValueError: More targets than one query may have, or targets that cannot share one.
+        """
+        query = counting.look_query(request, self._look_backs)
+        rows = await self._rows(request.scope.url, query, request.ends)
+        return reading.read_looks(rows, request)
+
+    async def baseline(self, request: BaselineRequest) -> BaselineAnswer:
+        """Return the loss history of a version over up to seven days, and its present rates.
+
+        Raises:
+            MeasurementError: No answer that can be trusted.
+        """
+        query = counting.baseline_query(request)
+        rows = await self._rows(request.scope.url, query, range(request.at, request.at + 1))
+        return reading.read_baseline(rows, request)
+
+    async def close(self) -> None:
+        """Close connections; queries under way are left to their timeout."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for server in self._servers.values():
+            server.session.close()
+
+    async def _rows(self, url: str, query: str, ends: range) -> list[Row]:
+        question = Question(url, query, ends[-1])
+        server = self._server(url)
+        try:
+            # Waiting for a slot counts: the answer to a look must be there before the next one is due.
+            async with asyncio.timeout(2 * self._timeout_seconds), server.slots:
+                self.queries_sent += 1
+                loop = asyncio.get_running_loop()
+                result = await loop.run_in_executor(self._threads, self._ask, server.client, query, ends)
+        except TimeoutError as error:
+            raise SourceUnavailable("no answer in time", question, "see whether it is overloaded") from error
+        return envelope.rows(result, question, ends)
+
+    def _ask(self, client: Any, query: str, ends: range) -> Any:
+        return client.custom_query_range(
+            query,
+            start_time=datetime.fromtimestamp(ends[0], UTC),
+            end_time=datetime.fromtimestamp(ends[-1], UTC),
+            step=f"{ends.step}s",
+            params={"timeout": f"{self._timeout_seconds:g}s"},
+        )
+
+    def _server(self, url: str) -> _Server:
+        url = url.rstrip("/")
+        if url not in self._servers:
+            session = CheckedSession(self._timeout_seconds)
+            client = PrometheusConnect(url, session=session, retry=Retry(total=0), method="POST")
+            self._servers[url] = _Server(client, session, asyncio.Semaphore(QUERIES_AT_ONCE_PER_URL))
+        return self._servers[url]

@@ -1,0 +1,91 @@
+"""An HTTP session that hands on an answer only when it is complete and really a Prometheus's."""
+
+from __future__ import annotations
+
+import io
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+import urllib3
+
+from lossgate.measure import envelope
+from lossgate.measure.errors import EvidenceIncomplete, Question, SamplesStale, SourceUnavailable
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+
+
+class CheckedSession(requests.Session):
+    """Sends a query once and raises a `MeasurementError` for everything but a trustworthy answer.
+
+    prometheus-api-client reads only the series out of an answer; warnings, the type of the result and pages that are
+    no JSON have to be seen before. Parameters travel in the body, since a query for many versions is longer than the
+    addresses that proxies accept. Redirects are not followed: they lead to login pages, and lose the body. Nothing is
+    taken from the environment, so that no stray .netrc adds credentials.
+    """
+
+    def __init__(self, timeout_seconds: float) -> None:
+        super().__init__()
+        self.trust_env = False
+        self._timeout_seconds = timeout_seconds
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        """Return the checked answer; its body is in memory and the connection is free again.
+
+        Raises:
+            SourceUnavailable: Not reached in time, refused, redirected, failed, no JSON, or too large.
+            EvidenceIncomplete: Warnings, or a result of another type.
+            SamplesStale: The server's clock has not reached the moment that was asked about.
+        """
+        params = kwargs.pop("params", None) or {}
+        address = url.decode() if isinstance(url, bytes) else url
+        question = Question(address, str(params.get("query", "")), float(params.get("end", 0)))
+        give_up_at = time.monotonic() + self._timeout_seconds
+        kwargs |= {"data": params, "stream": True, "allow_redirects": False, "timeout": self._timeout_seconds}
+        try:
+            response = super().request(method, url, *args, **kwargs)
+            with response:
+                body = _body(response, give_up_at, question)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _unreached(error, question) from error
+        envelope.check(response.status_code, response.headers.get("Content-Type", ""), body, question)
+        _check_clock(response.headers.get("Date"), question)
+        response.raw = io.BytesIO(body)
+        return response
+
+
+def _body(response: requests.Response, give_up_at: float, question: Question) -> bytes:
+    """Read piece by piece, since the socket's timeout is for each piece and a trickle would never end."""
+    pieces, size = [], 0
+    while piece := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_ANSWER_BYTES:
+            what = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
+            raise EvidenceIncomplete(what, question, "narrow loss.selector, so that only this model's series match")
+        if time.monotonic() > give_up_at:
+            raise TimeoutError("the answer did not end")
+    return b"".join(pieces)
+
+
+def _unreached(error: Exception, question: Question) -> SourceUnavailable:
+    timed_out = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError))
+    if timed_out:
+        return SourceUnavailable(
+            "no answer in time", question, "see whether it is overloaded; the next look asks again"
+        )
+    what = f"not reached: {type(error).__name__}"
+    return SourceUnavailable(what, question, "check the URL, that it runs, and the network policies between")
+
+
+def _check_clock(date: str | None, question: Question) -> None:
+    """A server that is behind has yet to scrape what belongs to the look; asked too early, it would be lost."""
+    try:
+        server_time = parsedate_to_datetime(date).timestamp() if date else None
+    except ValueError:
+        return
+    if server_time is not None and server_time + 1 < question.at:
+        what = f"its clock is {question.at - server_time:.0f} s behind the end of the look"
+        raise SamplesStale(what, question, "synchronise the clocks, or raise loss.settle")

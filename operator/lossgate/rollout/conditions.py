@@ -1,0 +1,60 @@
+"""The conditions: what people, Helm, Flux and `kubectl wait` read."""
+
+from __future__ import annotations
+
+from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
+from lossgate.rollout import looks
+from lossgate.rollout.draft import Draft
+
+
+def summarise(draft: Draft) -> None:
+    """Set the conditions that follow from the rest of the status and from what is seen."""
+    _ready(draft)
+    _measured(draft)
+    _stalled(draft)
+
+
+def _ready(draft: Draft) -> None:
+    """Ready means that the stable version serves: a rollout in flight leaves it alone."""
+    snapshot, status = draft.snapshot, draft.status
+    if status.phase is Phase.INITIALIZING:
+        ready = snapshot.ready(status.stable.revision) if status.stable else 0
+        message = f"The first version is starting: {ready}/{snapshot.replicas} pods are ready."
+        draft.condition(ConditionType.READY, False, Reason.FIRST_VERSION_STARTING, message)
+        draft.condition(ConditionType.RECONCILING, True, Reason.FIRST_VERSION_STARTING, message)
+        return
+    draft.drop_condition(ConditionType.RECONCILING)
+    ready = snapshot.ready(draft.stable.revision)
+    if ready > 0 or snapshot.replicas == 0:
+        message = f"{draft.stable.model_version} serves."
+        draft.condition(ConditionType.READY, True, Reason.STABLE_SERVING, message)
+        return
+    before = status.condition(ConditionType.READY)
+    message = f"No pod of {draft.stable.model_version} ({draft.stable.revision}) is ready; weights stay as they are."
+    if before is None or before.status != "False":
+        draft.tell(EventReason.STABLE_UNAVAILABLE, message, warning=True)
+    draft.condition(ConditionType.READY, False, Reason.STABLE_UNAVAILABLE, message)
+
+
+def _measured(draft: Draft) -> None:
+    hold = draft.analysis.hold
+    if not looks.is_analysing(draft.status):
+        draft.drop_condition(ConditionType.MEASURED)
+    elif hold is not None:
+        draft.condition(ConditionType.MEASURED, False, hold.reason, hold.message)
+    elif draft.status.baseline is None or draft.step.looks == 0:
+        draft.condition(ConditionType.MEASURED, None, Reason.LOOKING, "No look has been taken in this step yet.")
+    else:
+        draft.condition(ConditionType.MEASURED, True, Reason.LOOKING, "Both versions' losses are read.")
+
+
+def _stalled(draft: Draft) -> None:
+    """Stalled means that a person is needed; it goes as soon as the obstacle does."""
+    obstacle = draft.snapshot.obstacle
+    before = draft.status.condition(ConditionType.STALLED)
+    if obstacle is None:
+        draft.drop_condition(ConditionType.STALLED)
+        return
+    if before is None or before.reason is not obstacle.reason:
+        draft.tell(EventReason.STALLED, f"{obstacle.reason}: {obstacle.message}", warning=True)
+    draft.condition(ConditionType.STALLED, True, obstacle.reason, obstacle.message)

@@ -1,0 +1,146 @@
+"""What must be changed so that the world is as the status says, in an order that never sends a request into nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lossgate.api import names
+from lossgate.api.names import Revision
+from lossgate.api.reasons import Phase
+from lossgate.rollout import promotion, rollback
+from lossgate.rollout.decision import (
+    CreateDeployment,
+    DeleteDeployment,
+    PointService,
+    ScaleDeployment,
+    SetWeights,
+    Write,
+)
+from lossgate.rollout.draft import Draft
+
+
+def writes(draft: Draft) -> tuple[Write, ...]:
+    """Return the writes still missing, in order.
+
+    Weight 0 goes first, alone among its peers: nothing may delay it. Then pods, Services and the route, so that what
+    a later write names exists; what is no longer needed goes last.
+    """
+    weights = list(_weights(draft))
+    to_safety = draft.status.phase is Phase.ROLLING_BACK or (
+        draft.status.canary is not None and draft.canary.weight == 0
+    )
+    first, last = (weights, []) if to_safety and draft.snapshot.route else ([], weights)
+    return (*first, *_pods(draft), *_services(draft), *last, *_leftovers(draft))
+
+
+def _wanted_replicas(draft: Draft) -> dict[Revision, int]:
+    """Return the pods that each revision must have; revisions that are kept without pods have 0."""
+    snapshot, status = draft.snapshot, draft.status
+    wanted: dict[Revision, int] = {}
+    if status.previous is not None:
+        seen = snapshot.deployment(status.previous.revision)
+        keep = seen.replicas if seen and status.scale_down_at is not None else 0
+        wanted[Revision(status.previous.revision)] = keep
+    if status.stable is not None:
+        wanted[Revision(status.stable.revision)] = _stable_replicas(draft)
+    if status.canary is not None:
+        wanted[Revision(status.canary.revision)] = _canary_replicas(draft)
+    return wanted
+
+
+def _stable_replicas(draft: Draft) -> int:
+    """While everything is on its way to the new version, the old one keeps what it has."""
+    seen = draft.snapshot.deployment(draft.stable.revision)
+    if draft.status.phase is Phase.PROMOTING and seen is not None:
+        return max(seen.replicas, draft.snapshot.replicas)
+    return draft.snapshot.replicas
+
+
+def _canary_replicas(draft: Draft) -> int:
+    snapshot, status = draft.snapshot, draft.status
+    seen = snapshot.deployment(draft.canary.revision)
+    has = seen.replicas if seen else 0
+    match status.phase:
+        case Phase.PROMOTING:
+            return max(promotion.full_size(draft), has if promotion.is_committed(draft) else 0)
+        case Phase.ROLLING_BACK:
+            return has
+        case Phase.PROGRESSING | Phase.PAUSED:
+            needed = snapshot.spec.canary.replicas_at(draft.step.weight, snapshot.replicas)
+            serving = draft.canary.weight > draft.step.weight or status.phase is Phase.PAUSED
+            return max(needed, has) if serving else needed
+        case _:
+            return 0
+
+
+def _pods(draft: Draft) -> Iterator[Write]:
+    target = draft.snapshot.target
+    for revision, replicas in _wanted_replicas(draft).items():
+        seen = draft.snapshot.deployment(revision)
+        if seen is None:
+            if revision == target and (replicas > 0 or revision == draft.stable.revision):
+                yield CreateDeployment(revision, replicas)
+        elif seen.replicas != replicas:
+            yield ScaleDeployment(revision, replicas)
+
+
+def _services(draft: Draft) -> Iterator[Write]:
+    """Services exist before a route names them; the stable one moves when all requests are on the new version."""
+    snapshot, status = draft.snapshot, draft.status
+    if status.stable is None:
+        return
+    seen = snapshot.stable_service
+    stable = _revision_behind_name(draft)
+    if seen is None or seen.revision != stable or not seen.as_specified:
+        yield PointService(names.stable_service(snapshot.name), stable)
+    seen = snapshot.canary_service
+    is_tried = status.canary is not None and status.phase is not Phase.ROLLED_BACK
+    canary = Revision(draft.canary.revision if is_tried else status.stable.revision)
+    if seen is not None and seen.revision is not None and not (is_tried and _canary_backend_is_idle(draft)):
+        canary = seen.revision
+    if seen is None or seen.revision != canary or not seen.as_specified:
+        yield PointService(names.canary_service(snapshot.name), canary)
+
+
+def _revision_behind_name(draft: Draft) -> Revision:
+    """The Service with the rollout's own name moves when all requests are on the new version, never back."""
+    handing_over = draft.status.phase is Phase.PROMOTING and promotion.is_committed(draft)
+    if not handing_over:
+        return Revision(draft.stable.revision)
+    seen, new = draft.snapshot.stable_service, Revision(draft.canary.revision)
+    moved = seen is not None and seen.revision == new
+    return new if moved or rollback.routed(draft, canary_weight=100) else Revision(draft.stable.revision)
+
+
+def _canary_backend_is_idle(draft: Draft) -> bool:
+    """The canary's Service must not change what it selects while the route still sends requests to it."""
+    route = draft.snapshot.route
+    return route is None or route.canary_weight == 0
+
+
+def _weights(draft: Draft) -> Iterator[Write]:
+    snapshot, status = draft.snapshot, draft.status
+    if status.stable is None:
+        return
+    canary = status.canary.weight if status.canary else 0
+    route = snapshot.route
+    if (
+        route is not None
+        and route.as_specified
+        and (route.stable_weight, route.canary_weight) == (100 - canary, canary)
+    ):
+        return
+    has_stable_pods = snapshot.ready(status.stable.revision) > 0
+    away_from_canary = route is not None and canary < route.canary_weight
+    if away_from_canary and not has_stable_pods:
+        return
+    yield SetWeights(100 - canary, canary)
+
+
+def _leftovers(draft: Draft) -> Iterator[Write]:
+    kept = _wanted_replicas(draft)
+    route = draft.snapshot.route
+    idle = route is not None and route.accepted and route.canary_weight == 0
+    for revision in draft.snapshot.deployments:
+        if revision not in kept and idle:
+            yield DeleteDeployment(revision)

@@ -1,0 +1,146 @@
+"""The decision: one pure function from what is seen to what is said and done."""
+
+from __future__ import annotations
+
+from lossgate.api import names
+from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
+from lossgate.api.status import Version
+from lossgate.rollout import conditions, converge, evidence, looks, promotion, rollback, steps
+from lossgate.rollout.decision import Decision
+from lossgate.rollout.draft import Draft
+from lossgate.rollout.snapshot import LooksSeen, Snapshot
+
+RECHECK_SECONDS = 15.0
+"""While something is awaited, look again this often even if no watch event came."""
+
+
+def decide(snapshot: Snapshot, now: float) -> Decision:
+    """Return what to write, change and tell, given what is seen at `now` (Unix seconds).
+
+    Total: every snapshot has a decision. Idempotent: seen again after its decision was applied, the same snapshot
+    changes nothing.
+    """
+    draft = Draft(snapshot, now)
+    _count(draft)
+    _advance(draft)
+    draft.set(observed_generation=snapshot.generation)
+    conditions.summarise(draft)
+    return Decision(draft.status, converge.writes(draft), tuple(draft.events), _due(draft), _measure_at(draft))
+
+
+def _count(draft: Draft) -> None:
+    """Bring the counted fields up to date."""
+    snapshot, status = draft.snapshot, draft.status
+    draft.set(selector=f"{names.LABEL_ROLLOUT}={snapshot.name}")
+    for field in ("stable", "canary", "previous"):
+        version: Version | None = getattr(status, field)
+        if version is None:
+            continue
+        seen = snapshot.deployment(version.revision)
+        counts = {"replicas": seen.existing_replicas, "ready_replicas": seen.ready_replicas} if seen else {}
+        draft.set(**{field: version.model_copy(update=counts or {"replicas": 0, "ready_replicas": 0})})
+    draft.set(replicas=sum(seen.existing_replicas for seen in snapshot.deployments.values()))
+
+
+def _advance(draft: Draft) -> None:
+    match draft.status.phase:
+        case Phase.INITIALIZING:
+            _initialize(draft)
+        case Phase.HEALTHY | Phase.ROLLED_BACK:
+            _rest(draft)
+        case Phase.PROGRESSING | Phase.PAUSED:
+            steps.proceed(draft)
+        case Phase.PROMOTING:
+            _promote(draft)
+        case Phase.ROLLING_BACK:
+            rollback.proceed(draft)
+
+
+def _initialize(draft: Draft) -> None:
+    snapshot = draft.snapshot
+    if draft.status.stable is None or draft.status.stable.revision != snapshot.target:
+        draft.set(stable=Version(revision=snapshot.target, model_version=snapshot.spec.model.version, weight=100))
+    service = snapshot.stable_service
+    serves = service is not None and (snapshot.replicas == 0 or service.only(draft.stable.revision, snapshot.replicas))
+    if serves and rollback.routed(draft, canary_weight=0):
+        draft.enter(Phase.HEALTHY)
+        message = f"{draft.stable.model_version} serves with {snapshot.replicas} pods."
+        draft.tell(EventReason.FIRST_VERSION_SERVES, message)
+        draft.condition(ConditionType.PROMOTED, True, Reason.PROMOTED, f"First version. {message}")
+
+
+def _rest(draft: Draft) -> None:
+    status, target = draft.status, draft.snapshot.target
+    if status.scale_down_at is not None and draft.now >= status.scale_down_at:
+        draft.set(scale_down_at=None)
+        version = status.previous.model_version if status.previous else "the previous version"
+        draft.tell(EventReason.SCALED_DOWN, f"{version} gives up its pods.")
+    if target == draft.stable.revision:
+        _serve_what_is_asked(draft)
+    elif target == status.rolled_back:
+        if status.phase is Phase.HEALTHY:
+            _refuse_again(draft)
+    else:
+        steps.start(draft)
+
+
+def _serve_what_is_asked(draft: Draft) -> None:
+    if draft.status.phase is Phase.ROLLED_BACK:
+        draft.enter(Phase.HEALTHY)
+        draft.set(canary=None, step=None)
+    promoted = draft.status.condition(ConditionType.PROMOTED)
+    if promoted is None or promoted.status != "True":
+        message = f"{draft.stable.model_version} serves everything, as the spec asks."
+        draft.condition(ConditionType.PROMOTED, True, Reason.PROMOTED, message)
+
+
+def _refuse_again(draft: Draft) -> None:
+    version, target = draft.snapshot.spec.model.version, draft.snapshot.target
+    draft.enter(Phase.ROLLED_BACK)
+    draft.set(canary=Version(revision=target, model_version=version))
+    reason = next((past.reason for past in reversed(draft.status.history) if past.revision == target), Reason.HARM)
+    message = f"{version} was rolled back before and is not tried again until its template or version changes."
+    draft.condition(ConditionType.PROMOTED, False, reason, message)
+    draft.tell(EventReason.ROLLED_BACK, message, warning=True)
+
+
+def _promote(draft: Draft) -> None:
+    """Until everything is routed to the new version, a changed mind and harm still count."""
+    if not promotion.is_committed(draft):
+        if steps.changed_mind(draft):
+            return
+        finding = evidence.take_in(draft)
+        if finding.harm is not None:
+            rollback.start(draft, finding.harm, finding.message)
+            return
+    promotion.proceed(draft)
+
+
+def _due(draft: Draft) -> float | None:
+    status = draft.status
+    times = []
+    if status.scale_down_at is not None:
+        times.append(status.scale_down_at)
+    if status.settled is not None and status.phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
+        times.append(status.settled + rollback.DRAIN_SECONDS)
+    if status.phase not in (Phase.HEALTHY, Phase.ROLLED_BACK):
+        times.append(draft.now + RECHECK_SECONDS)
+    if draft.snapshot.obstacle is not None:
+        times.append(draft.now + RECHECK_SECONDS)
+    return min(times, default=None)
+
+
+def _measure_at(draft: Draft) -> float | None:
+    """The next look's own time; while the source fails, or the baseline is awaited, at least one interval from now."""
+    if not looks.is_analysing(draft.status):
+        return None
+    loss, measurement = draft.snapshot.spec.loss, draft.snapshot.measurement
+    due = draft.now
+    if draft.status.baseline is not None:
+        end = looks.next_end(draft.status, loss)
+        if end is None:
+            return None
+        due = end + loss.settle_seconds
+    if measurement is None or isinstance(measurement, LooksSeen):
+        return due
+    return max(due, draft.now + loss.interval_seconds)

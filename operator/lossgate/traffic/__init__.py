@@ -1,0 +1,1 @@
+"""Splitting requests between the two versions: one module per kind of router."""
