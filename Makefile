@@ -14,8 +14,8 @@ help: ## List the targets
 demo: $(VENV)/.ready ## A real model on a real cluster: v2 is promoted, v3 and v4 are rolled back
 	$(BIN)/python -m e2e.demo
 
-test: lint types contracts unit e2e ## All tests: lint, types, contracts, unit, end to end
-	@$(BIN)/python -m tests.summary
+test: lint types contracts ## All tests: lint, types, contracts, unit, end to end
+	$(BIN)/python -m pytest tests e2e
 
 lint: $(VENV)/.ready ## Style
 	$(BIN)/ruff check .
@@ -28,10 +28,10 @@ contracts: $(VENV)/.ready ## Layers
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.ready ## Tests without a cluster
-	$(BIN)/python -m pytest tests --junitxml=build/unit.xml
+	$(BIN)/python -m pytest tests
 
 e2e: $(VENV)/.ready ## Tests on a real cluster
-	$(CLUSTER) test
+	$(BIN)/python -m pytest e2e
 
 cluster: $(VENV)/.ready ## Start the local cluster, or use the one that KUBECONFIG names
 	$(CLUSTER) up

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import yaml
 
 from e2e.cluster import Cluster
+from e2e.images import MODEL_TAG
 from lossgate.api import names
 
 __all__ = ["CHART", "OPERATOR_NAMESPACE", "PROMETHEUS_URL", "Stage", "install_operator", "poll"]
@@ -54,9 +55,10 @@ def install_operator(cluster: Cluster, image: str, *settings: str) -> None:
 class Stage:
     """A namespace in which the ModelRollout `digits` is played."""
 
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, *, model_image: str = MODEL_TAG) -> None:
         self.cluster = cluster
         self.namespace = namespace
+        self._model_image = model_image
 
     def open(self) -> None:
         """Create the namespace, restricted as production would have it, with the label joiner."""
@@ -87,7 +89,8 @@ class Stage:
 
     def manifests(self, *files: str) -> list[JSON]:
         """Return the objects in manifest files of the model."""
-        return [body for file in files for body in yaml.safe_load_all((MANIFESTS / file).read_text()) if body]
+        texts = [(MANIFESTS / file).read_text().replace(MODEL_TAG, self._model_image) for file in files]
+        return [body for text in texts for body in yaml.safe_load_all(text) if body]
 
     def rollout(self, version: str, **spec: Any) -> JSON:
         """Return the ModelRollout that asks for a model version; keywords replace parts of its spec."""

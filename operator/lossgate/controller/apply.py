@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lossgate.api import names
@@ -34,8 +34,17 @@ class Refused(Exception):
 class Applier:
     """Changes the children of one ModelRollout."""
 
-    def __init__(self, kube: Kube, owner: Owner, spec: RolloutSpec, snapshot: Snapshot) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        owner: Owner,
+        spec: RolloutSpec,
+        snapshot: Snapshot,
+        wrote: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        """Prepare writes for an owner; `wrote` is told every child as the API server stored it."""
         self._kube = kube
+        self._wrote = wrote
         self._owner = owner
         self._spec = spec
         self._snapshot = snapshot
@@ -76,7 +85,7 @@ class Applier:
 
     async def _create(self, body: dict[str, Any], invalid: Reason) -> None:
         try:
-            await self._kube.create(body)
+            self._wrote(await self._kube.create(body))
         except KubeError as error:
             if error.status == 409:
                 await self._adopt_own(body)
@@ -98,14 +107,16 @@ class Applier:
                     "Rename this ModelRollout or remove that object.",
                 )
             )
-        if kind != "Deployment":
+        if kind == "Deployment":
+            self._wrote(present)
+        else:
             await self._patch(kind, name, {"spec": body["spec"]})
 
     async def _patch(self, kind: str, name: str, changes: Mapping[str, Any]) -> None:
         try:
-            await self._kube.patch(kind, self._owner.namespace, name, changes)
+            self._wrote(await self._kube.patch(kind, self._owner.namespace, name, changes))
         except KubeError as error:
-            if error.status not in (400, 422):
+            if error.status not in (400, 403, 422):
                 raise
             reason = Reason.ROUTE_NOT_ACCEPTED if kind == "HTTPRoute" else Reason.INVALID_SPEC
             raise Refused(Obstacle(reason, f"{kind} {name} was refused: {error.message}")) from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lossgate.api import names
 from lossgate.api.names import Revision
 from lossgate.api.owner import Owner
 from lossgate.api.spec import RolloutSpec
+from lossgate.controller.kube import resource_version
 from lossgate.controller.queue import Key
 from lossgate.rollout.snapshot import DeploymentSeen, RouteSeen, ServiceSeen
 from lossgate.traffic import gateway
@@ -24,11 +25,32 @@ class Children:
     """Live indices by kind; filled before any ModelRollout is handled."""
 
     indices: Mapping[str, Index]
+    _written: dict[tuple[str, Key], dict[str, Body]] = field(default_factory=dict)
+    """Answers to our own writes, by kind and rollout, until the watches deliver them: nothing is written twice."""
+
+    def wrote(self, key: Key, body: Body) -> None:
+        """Take note of a child as the API server stored it after a write."""
+        self._written.setdefault((body["kind"], key), {})[body["metadata"]["name"]] = body
+
+    def gone(self, kind: str, key: Key, name: str) -> None:
+        """Forget a child that was deleted."""
+        self._written.get((kind, key), {}).pop(name, None)
+
+    def forget(self, key: Key) -> None:
+        """Forget the children of a ModelRollout that was deleted."""
+        for kind in self.indices:
+            self._written.pop((kind, key), None)
 
     def of(self, kind: str, key: Key, owner: Owner) -> list[Body]:
         """Return a rollout's children of a kind; EndpointSlices belong to its Services and carry no owner of ours."""
-        bodies = list(self.indices[kind].get(key, ()))
-        return bodies if kind == "EndpointSlice" else [body for body in bodies if owner.owns(body)]
+        bodies = {body["metadata"]["name"]: body for body in self.indices[kind].get(key, ())}
+        written = self._written.get((kind, key), {})
+        for name, body in list(written.items()):
+            if name in bodies and resource_version(bodies[name]) >= resource_version(body):
+                del written[name]
+            else:
+                bodies[name] = body
+        return [body for body in bodies.values() if kind == "EndpointSlice" or owner.owns(body)]
 
     def deployments(self, key: Key, owner: Owner) -> dict[Revision, DeploymentSeen]:
         """Return the Deployments of all revisions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -137,20 +138,35 @@ class Kube:
             response = await self._client.call_api(*parameters, _request_timeout=REQUEST_TIMEOUT_SECONDS)
             status = response.status
             await response.read()
-            stored: JSON = self._client.response_deserialize(response, {"2XX": "object"}).data
-            return stored
+            return _object(self._client.response_deserialize(response, {"2XX": "object"}).data)
         except ApiException as error:
             status = int(error.status or 0)
             raise KubeError(status, f"{method} {kind} {namespace}/{name}", _reason(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise KubeError(0, f"{method} {kind} {namespace}/{name}", f"no answer: {error!r}") from error
+        except ValueError as error:
+            raise KubeError(status, f"{method} {kind} {namespace}/{name}", f"no API object came: {error}") from error
         finally:
             self._count(method, kind, status)
 
 
 def _reason(error: ApiException) -> str:
-    """Return the server's own message; the body is a `metav1.Status`."""
-    data = error.data
-    if isinstance(data, Mapping) and data.get("message"):
-        return str(data["message"])
-    return str(error.body or error.reason)
+    """Return the server's own message, if the body is a `metav1.Status`; a proxy in between may send anything."""
+    try:
+        status = json.loads(error.body or "")
+    except ValueError:
+        status = None
+    if isinstance(status, Mapping) and status.get("message"):
+        return str(status["message"])
+    return f"HTTP {error.status} {error.reason}"
+
+
+def _object(answer: object) -> JSON:
+    if not isinstance(answer, dict):
+        raise ValueError(f"{str(answer)[:100]!r} is none")
+    return answer
+
+
+def resource_version(body: Mapping[str, Any]) -> int:
+    """Return the version of an object; versions of one kind are ordered numbers (Kubernetes 1.35, etcd before it)."""
+    return int(body["metadata"]["resourceVersion"])

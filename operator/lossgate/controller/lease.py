@@ -66,7 +66,7 @@ class Lease:
         started = self._monotonic()
         if self._body is None:
             self._body = await self._read_or_create()
-        spec = self._body["spec"]
+        spec = self._body.setdefault("spec", {})
         mine = spec.get("holderIdentity") == self._identity
         if not mine and not self._has_run_out(spec):
             self._renewed_at = None

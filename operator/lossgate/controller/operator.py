@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import Any
 
 import kopf
@@ -12,20 +13,20 @@ import kopf
 from lossgate.api import names
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
-from lossgate.controller.kube import Kube, KubeError
+from lossgate.controller.kube import Kube
 from lossgate.controller.lease import Lease
 from lossgate.controller.metrics import OperatorMetrics
 from lossgate.controller.observe import Observer
 from lossgate.controller.probes import Probes
 from lossgate.controller.queue import Key, WorkQueue
-from lossgate.controller.reconciler import NotLeading, Reconciler
+from lossgate.controller.reconciler import Reconciler
 from lossgate.controller.settings import Settings
+from lossgate.controller.workers import Workers
+from lossgate.measure.batching import BatchingSource
 from lossgate.measure.prometheus import PrometheusSource
+from lossgate.measure.source import MetricSource
 
 WORKERS = 8
-CONFLICT_RETRY_SECONDS = 0.1
-FIRST_RETRY_SECONDS = 0.5
-MAX_RETRY_SECONDS = 30.0
 
 CHILD_RESOURCES = {
     "Deployment": ("apps", "v1", "deployments"),
@@ -33,8 +34,6 @@ CHILD_RESOURCES = {
     "EndpointSlice": ("discovery.k8s.io", "v1", "endpointslices"),
     "HTTPRoute": ("gateway.networking.k8s.io", "v1", "httproutes"),
 }
-
-_log = logging.getLogger(__name__)
 
 
 class Operator:
@@ -44,11 +43,11 @@ class Operator:
         self._settings = settings
         self._metrics = OperatorMetrics()
         self._queue = WorkQueue(time.time)
-        self._failures: dict[Key, int] = {}
+        self._children: Children | None = None
         self._reconciler: Reconciler | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._kube: Kube | None = None
-        self._source: PrometheusSource | None = None
+        self._source: MetricSource | None = None
         self._lease: Lease | None = None
         self._probes = Probes(settings.http_port, self._metrics, self._queue.overdue_seconds, self._has_started)
 
@@ -62,12 +61,14 @@ class Operator:
     def _registry(self) -> kopf.OperatorRegistry:
         """Handlers of `on.event` and indices only: neither adds a finalizer or writes an annotation."""
         registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(_login)
         kopf.on.startup(registry=registry)(self._start)
         kopf.on.cleanup(registry=registry)(self._stop)
         for kind, resource in CHILD_RESOURCES.items():
             labels = {names.LABEL_ROLLOUT: kopf.PRESENT}
             kopf.index(*resource, id=kind, labels=labels, registry=registry)(_index)
-            kopf.on.event(*resource, id=f"{kind}-changed", labels=labels, registry=registry)(self._child_changed)
+            changed = partial(self._child_changed, kind=kind)
+            kopf.on.event(*resource, id=f"{kind}-changed", labels=labels, registry=registry)(changed)
         kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)(self._rollout_changed)
         return registry
 
@@ -75,19 +76,21 @@ class Operator:
         _configure(settings, namespaced=bool(self._settings.watch_namespaces))
         await self._probes.start()
         self._kube = await Kube.connect(self._metrics.requested)
-        self._source = PrometheusSource()
+        self._source = BatchingSource(PrometheusSource())
         self._lease = Lease(self._kube, self._settings.namespace, self._settings.identity, self._led)
-        children = Children({kind: kwargs[kind] for kind in CHILD_RESOURCES})
+        self._children = Children({kind: kwargs[kind] for kind in CHILD_RESOURCES})
         self._reconciler = Reconciler(
             self._kube,
-            Observer(children, self._source, self._settings),
+            self._children,
+            Observer(self._children, self._source, self._settings),
             self._queue,
             self._lease,
             EventRecorder(self._kube, self._settings.identity),
             self._metrics,
             time.time,
         )
-        work = [self._work(self._reconciler) for _ in range(WORKERS)]
+        workers = Workers(self._queue, self._reconciler, self._metrics, time.time)
+        work = [workers.work() for _ in range(WORKERS)]
         self._tasks = [asyncio.create_task(coroutine) for coroutine in (self._lease.run(), *work)]
 
     async def _stop(self, **_: Any) -> None:
@@ -116,42 +119,22 @@ class Operator:
             return
         if event["type"] == "DELETED":
             key = Key(namespace or "", name)
-            self._failures.pop(key, None)
             self._reconciler.gone(key)
         else:
             self._reconciler.saw(dict(event["object"]))
 
-    async def _child_changed(self, *, labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
+    async def _child_changed(
+        self, *, kind: str, event: kopf.RawEvent, labels: kopf.Labels, namespace: str | None, name: str, **_: Any
+    ) -> None:
         key = Key(namespace or "", labels[names.LABEL_ROLLOUT])
+        if event["type"] == "DELETED" and self._children is not None:
+            self._children.gone(kind, key, name)
         if self._reconciler is not None and self._reconciler.knows(key):
             self._queue.add(key)
 
-    async def _work(self, reconciler: Reconciler) -> None:
-        while True:
-            key = await self._queue.get()
-            try:
-                await reconciler.turn(key)
-                self._failures.pop(key, None)
-            except NotLeading:
-                self._queue.add(key)
-            except KubeError as error:
-                self._retry(key, error)
-            # A defect in one rollout's turn must neither stop this worker nor pass unseen; it is retried and counted.
-            except Exception as error:
-                _log.exception("%s/%s: turn failed", *key)
-                self._retry(key, error)
-            finally:
-                self._queue.done(key)
 
-    def _retry(self, key: Key, error: Exception) -> None:
-        if isinstance(error, KubeError) and error.status == 409:
-            self._queue.add(key, time.time() + CONFLICT_RETRY_SECONDS)
-            return
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), MAX_RETRY_SECONDS)
-        self._metrics.errors.labels(*key).inc()
-        _log.warning("%s/%s: tried again in %.1f s: %s", *key, delay, error)
-        self._queue.add(key, time.time() + delay)
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
 
 def _index(*, namespace: str | None, labels: kopf.Labels, body: kopf.Body, **_: Any) -> dict[Key, dict[str, Any]]:
@@ -159,6 +142,7 @@ def _index(*, namespace: str | None, labels: kopf.Labels, body: kopf.Body, **_: 
 
 
 def _configure(settings: kopf.OperatorSettings, *, namespaced: bool) -> None:
+    logging.getLogger("kopf").setLevel(logging.WARNING)
     settings.posting.enabled = False
     settings.scanning.disabled = namespaced
     settings.networking.request_timeout = 30.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,21 +13,19 @@ from lossgate.api.owner import Owner
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
 from lossgate.controller.apply import Applier, Refused
+from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
-from lossgate.controller.kube import Kube
+from lossgate.controller.kube import Kube, resource_version
 from lossgate.controller.lease import Lease
 from lossgate.controller.metrics import OperatorMetrics
 from lossgate.controller.observe import Observer
 from lossgate.controller.queue import Key, WorkQueue
+from lossgate.controller.workers import NotLeading
 from lossgate.rollout.decide import decide
 from lossgate.rollout.decision import Decision
 from lossgate.rollout.snapshot import Obstacle
 
 _log = logging.getLogger(__name__)
-
-
-class NotLeading(Exception):
-    """Leadership was lost in the middle of a turn; the next leader goes on from the status."""
 
 
 class Reconciler:
@@ -35,6 +34,7 @@ class Reconciler:
     def __init__(
         self,
         kube: Kube,
+        children: Children,
         observer: Observer,
         queue: WorkQueue,
         lease: Lease,
@@ -43,6 +43,7 @@ class Reconciler:
         clock: Callable[[], float],
     ) -> None:
         self._kube = kube
+        self._children = children
         self._observer = observer
         self._queue = queue
         self._lease = lease
@@ -57,7 +58,8 @@ class Reconciler:
         """Take note of a ModelRollout as a watch delivered it."""
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
         known = self._rollouts.get(key)
-        if known is None or known["metadata"]["uid"] != body["metadata"]["uid"] or _version(body) > _version(known):
+        is_other = known is None or known["metadata"]["uid"] != body["metadata"]["uid"]
+        if is_other or known is None or resource_version(body) > resource_version(known):
             self._rollouts[key] = body
         self._queue.add(key)
 
@@ -65,6 +67,7 @@ class Reconciler:
         """Forget a ModelRollout that was deleted; its children go by their owner reference."""
         for memory in (self._rollouts, self._obstacles, self._measure_at):
             memory.pop(key, None)
+        self._children.forget(key)
         self._queue.forget(key)
         self._metrics.forget(key)
 
@@ -82,6 +85,7 @@ class Reconciler:
         body = self._rollouts.get(key)
         if body is None or body["metadata"].get("deletionTimestamp"):
             return
+        self._must_lead()
         spec = self._parse(key, body)
         if spec is None:
             return
@@ -105,10 +109,13 @@ class Reconciler:
                 snapshot = snapshot.measured(measurement)
         decision = decide(snapshot, self._clock())
         body = await self._write_status(key, body, decision.status)
+        if not self.knows(key):
+            return
         self._metrics.show(key, decision.status)
         self._schedule(key, decision)
         obstacle = None
-        applier = Applier(self._kube, Owner(key.name, key.namespace, body["metadata"]["uid"]), spec, snapshot)
+        owner = Owner(key.name, key.namespace, body["metadata"]["uid"])
+        applier = Applier(self._kube, owner, spec, snapshot, partial(self._children.wrote, key))
         try:
             for write in decision.writes:
                 self._must_lead()
@@ -119,7 +126,7 @@ class Reconciler:
         finally:
             for event in decision.events:
                 await self._events.tell(body, event)
-        if obstacle != self._obstacles.get(key):
+        if self.knows(key) and obstacle != self._obstacles.get(key):
             self._remember(key, obstacle)
 
     def _schedule(self, key: Key, decision: Decision) -> None:
@@ -145,15 +152,10 @@ class Reconciler:
         self._must_lead()
         stored = await self._kube.replace_status({**body, "status": manifest})
         known = self._rollouts.get(key)
-        if known is not None and _version(stored) > _version(known):
+        if known is not None and resource_version(stored) > resource_version(known):
             self._rollouts[key] = stored
         return stored
 
     def _must_lead(self) -> None:
         if not self._lease.is_held():
             raise NotLeading
-
-
-def _version(body: Mapping[str, Any]) -> int:
-    """Resource versions of one kind are ordered numbers (Kubernetes 1.35 and etcd before it)."""
-    return int(body["metadata"]["resourceVersion"])

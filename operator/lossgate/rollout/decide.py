@@ -22,6 +22,7 @@ def decide(snapshot: Snapshot, now: float) -> Decision:
     """
     draft = Draft(snapshot, now)
     _count(draft)
+    _scale_down(draft)
     _advance(draft)
     draft.set(observed_generation=snapshot.generation)
     conditions.summarise(draft)
@@ -69,12 +70,18 @@ def _initialize(draft: Draft) -> None:
         draft.condition(ConditionType.PROMOTED, True, Reason.PROMOTED, f"First version. {message}")
 
 
+def _scale_down(draft: Draft) -> None:
+    """The version replaced last gives up its pods in time, also while the next one is being judged."""
+    status = draft.status
+    if status.scale_down_at is None or draft.now < status.scale_down_at:
+        return
+    draft.set(scale_down_at=None)
+    version = status.previous.model_version if status.previous else "the previous version"
+    draft.tell(EventReason.SCALED_DOWN, f"{version} gives up its pods.")
+
+
 def _rest(draft: Draft) -> None:
     status, target = draft.status, draft.snapshot.target
-    if status.scale_down_at is not None and draft.now >= status.scale_down_at:
-        draft.set(scale_down_at=None)
-        version = status.previous.model_version if status.previous else "the previous version"
-        draft.tell(EventReason.SCALED_DOWN, f"{version} gives up its pods.")
     if target == draft.stable.revision:
         _serve_what_is_asked(draft)
     elif target == status.rolled_back:

@@ -55,7 +55,8 @@ def next_end(status: RolloutStatus, loss: Loss) -> float | None:
     """Return the end of the next look (Unix seconds), or None while the weights of the step are not in force.
 
     The first look of a step begins one interval (at least one scrape) after the route was accepted at the step's
-    weight, so that no look straddles a change of weight.
+    weight, so that no look straddles a change of weight. Where the interval was edited, the first look on the new grid
+    begins where the last one on the old grid ended, or later: nothing is counted twice.
     """
     if status.step is None or status.step.since is None:
         return None
@@ -63,4 +64,4 @@ def next_end(status: RolloutStatus, loss: Loss) -> float | None:
     first = math.ceil((status.step.since + interval) / interval) * interval + interval
     state = status.analysis.state if status.analysis else None
     last_end = unpack(state).last_end if state else None
-    return first if last_end is None else max(first, last_end + interval)
+    return first if last_end is None else max(first, math.ceil(last_end / interval) * interval + interval)

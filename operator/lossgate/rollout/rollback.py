@@ -30,6 +30,7 @@ def start(draft: Draft, reason: Reason, message: str) -> None:
 def proceed(draft: Draft) -> None:
     """Wait until no request can reach the canary any more, then end the rollout."""
     if not routed(draft, canary_weight=0):
+        draft.set(settled=None)
         return
     if draft.status.settled is None:
         draft.set(settled=draft.now)

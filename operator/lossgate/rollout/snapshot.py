@@ -35,7 +35,7 @@ class ServiceSeen:
     as_specified: bool = True
     """Its ports are what the spec asks for."""
     ready: Mapping[Revision, int] = field(default_factory=dict)
-    """Ready endpoints by revision; pods of no known revision count under the empty name."""
+    """Ready pods behind it by revision; those of any other than the selected one count under the empty name."""
 
     def only(self, revision: str, at_least: int) -> bool:
         """Return whether it selects `revision`, and just that many or more ready pods of it and no others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from lossgate.api.names import Revision
 from lossgate.api.owner import Owner
 from lossgate.api.spec import Service
 from lossgate.rollout.snapshot import ServiceSeen
+
+_MAX_GENERATED_PREFIX_LENGTH = 58
+"""What the API server keeps of a `generateName`, so that with its 5 random characters it fits a DNS label."""
 
 
 def manifest(owner: Owner, spec: Service, name: str, revision: Revision) -> dict[str, Any]:
@@ -41,7 +45,9 @@ def seen(body: Mapping[str, Any], slices: Iterable[Mapping[str, Any]], spec: Ser
     return ServiceSeen(
         revision=Revision(revision) if revision else None,
         as_specified=len(ports) == 1 and all(ports[0].get(key) == value for key, value in wanted.items()),
-        ready=_ready(item for item in slices if item["metadata"]["labels"].get(names.LABEL_SERVICE) == name),
+        ready=_ready(
+            (item for item in slices if item["metadata"]["labels"].get(names.LABEL_SERVICE) == name), revision
+        ),
     )
 
 
@@ -53,14 +59,20 @@ def _port(spec: Service) -> dict[str, Any]:
     return {"name": "http", "port": spec.port, "targetPort": spec.target_port, "protocol": "TCP"}
 
 
-def _ready(slices: Iterable[Mapping[str, Any]]) -> dict[Revision, int]:
-    """Count ready endpoints by revision: pods of a Deployment are named `<deployment>-<hash>-<id>`."""
-    counts: dict[Revision, int] = {}
-    for item in slices:
-        for endpoint in item.get("endpoints") or ():
-            if not (endpoint.get("conditions") or {}).get("ready", False):
-                continue
-            pod = (endpoint.get("targetRef") or {}).get("name", "")
-            revision = Revision(pod.rsplit("-", 2)[0] if pod.count("-") >= 2 else "")
-            counts[revision] = counts.get(revision, 0) + 1
-    return counts
+def _ready(slices: Iterable[Mapping[str, Any]], revision: str | None) -> dict[Revision, int]:
+    """Count ready pods of the selected revision, and all others under the empty name.
+
+    A pod may be listed in two slices for a moment; it is one endpoint.
+    """
+    pods = {
+        (endpoint.get("targetRef") or {}).get("name", "")
+        for item in slices
+        for endpoint in item.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready", False)
+    }
+    return dict(Counter(Revision(revision if revision and _is_of(pod, revision) else "") for pod in pods))
+
+
+def _is_of(pod: str, revision: str) -> bool:
+    """Pods of a Deployment are named `<deployment>-<hash>-<id>`, where all before the id is cut to 58 characters."""
+    return pod.startswith(f"{revision}-"[:_MAX_GENERATED_PREFIX_LENGTH])

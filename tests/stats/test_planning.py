@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lossgate.stats import forecast
+from tests.stats.evidence_builders import A_BASELINE, a_config
+
+
+def test_forecast_of_an_equal_canary_is_what_simulation_measured() -> None:
+    looks = forecast(a_config(), A_BASELINE, 3800, 200).non_inferior_if_equal.looks
+    assert looks == pytest.approx(200, abs=40)
+    assert forecast(a_config(step_margin=0.2), A_BASELINE, 3800, 200).non_inferior_if_equal.looks == 80
+
+
+def test_more_labels_and_wider_margins_are_never_slower() -> None:
+    rates = [forecast(a_config(), A_BASELINE, 19 * n, n).non_inferior_if_equal.looks for n in (5, 20, 100, 500)]
+    assert rates == sorted(rates, reverse=True)
+    margins = [
+        forecast(a_config(step_margin=m), A_BASELINE, 950, 50).non_inferior_if_equal.looks for m in (0.02, 0.05, 0.2)
+    ]
+    assert margins == sorted(margins, reverse=True)
+
+
+def test_canary_labels_are_those_served_until_the_verdict() -> None:
+    expected = forecast(a_config(), A_BASELINE, 3800, 200).non_inferior_if_equal
+    assert expected.canary_labels == expected.looks * 200
+
+
+def test_step_too_short_for_its_labels_cannot_conclude() -> None:
+    plan = forecast(a_config(), A_BASELINE, 190, 10)
+    assert not plan.can_conclude(1000)
+    assert plan.can_conclude(10_000)
+
+
+def test_without_labels_no_verdict_can_be_expected() -> None:
+    plan = forecast(a_config(), A_BASELINE, 0, 0)
+    assert math.isinf(plan.non_inferior_if_equal.looks)
+    assert not plan.can_conclude(1e9)
