@@ -57,6 +57,7 @@ lock: $(VENV)/.ready ## Resolve the locks anew
 	$(PYTHON) -m pip install --quiet uv
 	uv pip compile $(LOCK_FLAGS) --extra operator --group dev pyproject.toml -o requirements-dev.lock
 	uv pip compile $(LOCK_FLAGS) --extra operator pyproject.toml -o operator/requirements.lock
+	echo hatchling | uv pip compile $(LOCK_FLAGS) - -o operator/build.lock
 	uv pip compile $(LOCK_FLAGS) --group model pyproject.toml -o e2e/model/requirements.lock
 	uv pip compile $(LOCK_FLAGS) -c e2e/model/requirements.lock e2e/model/requirements-runtime.in \
 		-o e2e/model/requirements-runtime.lock

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 
 from e2e.cluster import Cluster
-from e2e.images import MODEL_TAG
+from e2e.images import MODEL_TAG, Loaded
 from lossgate.api import names
 
 __all__ = ["CHART", "OPERATOR_NAMESPACE", "PROMETHEUS_URL", "Stage", "install_operator", "poll"]
@@ -43,10 +43,14 @@ def poll(look: Callable[[], Found | None], seconds: float, what: str, explain: C
         time.sleep(0.5)
 
 
-def install_operator(cluster: Cluster, image: str, *settings: str) -> None:
-    """Install or upgrade the operator by its own chart and wait until it is ready."""
-    repository, _, tag = image.rpartition(":")
-    values = (f"image.repository={repository}", f"image.tag={tag}", f"prometheus.url={PROMETHEUS_URL}", *settings)
+def install_operator(cluster: Cluster, image: Loaded, *settings: str) -> None:
+    """Install or upgrade the operator by its own chart and wait until it is ready.
+
+    The image's key is an annotation of the pod: an image built anew under the same name replaces it.
+    """
+    repository, _, tag = image.name.rpartition(":")
+    values = (f"image.repository={repository}", f"image.tag={tag}", f"prometheus.url={PROMETHEUS_URL}",
+              f"podAnnotations.image-key=k{image.key}", *settings)  # fmt: skip
     arguments = [part for value in values for part in ("--set", value)]
     cluster.helm("upgrade", "--install", "lossgate", str(CHART), "--namespace", OPERATOR_NAMESPACE,
                  "--create-namespace", "--wait", "--timeout", "3m", *arguments)  # fmt: skip

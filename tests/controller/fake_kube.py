@@ -1,0 +1,173 @@
+"""An API server in memory: versions, conflicts, refusals, a log of requests, and a process that dies at a write."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from lossgate.api import names
+from lossgate.controller.kube import JSON, Kube, KubeError
+
+Place = tuple[str, str, str]
+"""Kind, namespace and name."""
+
+
+class Request(NamedTuple):
+    """One request as the server saw it."""
+
+    method: str
+    kind: str
+    name: str
+    body: Any = None
+
+
+class Crash(BaseException):
+    """The process died: no handler of an error may see it."""
+
+
+@dataclass
+class Storage:
+    """What the server keeps; it outlives the processes that talk to it."""
+
+    objects: dict[Place, JSON] = field(default_factory=dict)
+    version: int = 100
+    uids: int = 0
+    on_change: Callable[[str, JSON], None] = lambda event, body: None
+
+    def put(self, body: Mapping[str, Any]) -> JSON:
+        """Store an object under a new version, tell the watches, and return a copy."""
+        self.version += 1
+        stored = copy.deepcopy(dict(body))
+        stored["metadata"]["resourceVersion"] = str(self.version)
+        place = _place(stored)
+        event = "MODIFIED" if place in self.objects else "ADDED"
+        self.objects[place] = stored
+        self.on_change(event, copy.deepcopy(stored))
+        return copy.deepcopy(stored)
+
+    def new(self, body: Mapping[str, Any]) -> JSON:
+        """Store an object for the first time."""
+        self.uids += 1
+        metadata = {**body["metadata"], "uid": f"uid-{self.uids}", "generation": 1}
+        return self.put({**body, "metadata": metadata})
+
+    def edit(self, place: Place, spec: Mapping[str, Any]) -> JSON:
+        """Replace the spec of an object, as a user does."""
+        body = self.objects[place]
+        metadata = {**body["metadata"], "generation": body["metadata"]["generation"] + 1}
+        return self.put({**body, "metadata": metadata, "spec": copy.deepcopy(dict(spec))})
+
+    def remove(self, place: Place) -> None:
+        """Remove an object and tell the watches."""
+        body = self.objects.pop(place)
+        self.version += 1
+        self.on_change("DELETED", copy.deepcopy(body))
+
+    def of_kind(self, kind: str) -> Iterator[JSON]:
+        """Return the objects of a kind, by name."""
+        for place in sorted(self.objects):
+            if place[0] == kind:
+                yield self.objects[place]
+
+
+class FakeKube(Kube):
+    """One process's connection to the storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.requests: list[Request] = []
+        self.refuse: Callable[[Request], KubeError | None] = lambda request: None
+        """Answers a request with an error before it has an effect."""
+        self.dies_after: Callable[[Request], bool] = lambda request: False
+        """Whether the process dies when the server has carried out a write."""
+
+    @property
+    def writes(self) -> list[Request]:
+        """Everything but reads and events."""
+        return [request for request in self.requests if request.method != "GET" and request.kind != "Event"]
+
+    async def create(self, body: JSON) -> JSON:
+        request = await self._arrive("POST", body["kind"], body["metadata"]["name"], body)
+        if _place(body) in self.storage.objects:
+            raise KubeError(409, "POST", f'{body["kind"]} "{body["metadata"]["name"]}" already exists')
+        return self._done(request, self.storage.new(body))
+
+    async def get(self, kind: str, namespace: str, name: str) -> JSON:
+        await self._arrive("GET", kind, name)
+        return copy.deepcopy(self._present(kind, namespace, name))
+
+    async def patch(self, kind: str, namespace: str, name: str, changes: Mapping[str, Any]) -> JSON:
+        request = await self._arrive("PATCH", kind, name, changes)
+        present = self._present(kind, namespace, name)
+        merged = _merged(present, changes)
+        return self._done(request, self._store(present, merged))
+
+    async def replace(self, kind: str, namespace: str, name: str, body: JSON) -> JSON:
+        request = await self._arrive("PUT", kind, name, body)
+        present = self._current(kind, namespace, name, body)
+        return self._done(request, self._store(present, body))
+
+    async def replace_status(self, body: JSON) -> JSON:
+        metadata = body["metadata"]
+        request = await self._arrive("PUT", names.KIND, metadata["name"], body)
+        present = self._current(names.KIND, metadata["namespace"], metadata["name"], body)
+        return self._done(request, self._store(present, {**present, "status": body["status"]}))
+
+    async def delete(self, kind: str, namespace: str, name: str) -> None:
+        request = await self._arrive("DELETE", kind, name)
+        if (kind, namespace, name) in self.storage.objects:
+            self.storage.remove((kind, namespace, name))
+        self._done(request, {})
+
+    async def _arrive(self, method: str, kind: str, name: str, body: Any = None) -> Request:
+        request = Request(method, kind, name, copy.deepcopy(body))
+        self.requests.append(request)
+        await asyncio.sleep(0)
+        refusal = self.refuse(request)
+        if refusal is not None:
+            raise refusal
+        return request
+
+    def _present(self, kind: str, namespace: str, name: str) -> JSON:
+        present = self.storage.objects.get((kind, namespace, name))
+        if present is None:
+            raise KubeError(404, "", f'{kind} "{name}" not found')
+        return present
+
+    def _current(self, kind: str, namespace: str, name: str, body: JSON) -> JSON:
+        present = self._present(kind, namespace, name)
+        if present["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            raise KubeError(409, "PUT", f'Operation cannot be fulfilled on {kind} "{name}": it has been modified')
+        return present
+
+    def _store(self, present: JSON, wanted: JSON) -> JSON:
+        """A write without change makes no new version; a changed spec makes a new generation."""
+        if wanted == present:
+            return copy.deepcopy(present)
+        generation = present["metadata"]["generation"] + (wanted.get("spec") != present.get("spec"))
+        return self.storage.put({**wanted, "metadata": {**present["metadata"], "generation": generation}})
+
+    def _done(self, request: Request, stored: JSON) -> JSON:
+        if self.dies_after(request):
+            raise Crash
+        return stored
+
+
+def _place(body: Mapping[str, Any]) -> Place:
+    return (body["kind"], body["metadata"]["namespace"], body["metadata"]["name"])
+
+
+def _merged(present: Any, changes: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(changes, Mapping):
+        return copy.deepcopy(changes)
+    merged = dict(present) if isinstance(present, Mapping) else {}
+    for name, value in changes.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merged(merged.get(name), value)
+    return merged
