@@ -83,6 +83,7 @@ class FakeKube(Kube):
         """Answers a request with an error before it has an effect."""
         self.dies_after: Callable[[Request], bool] = lambda request: False
         """Whether the process dies when the server has carried out a write."""
+        self._is_dead = False
 
     @property
     def writes(self) -> list[Request]:
@@ -124,6 +125,8 @@ class FakeKube(Kube):
 
     async def _arrive(self, method: str, kind: str, name: str, body: Any = None) -> Request:
         request = Request(method, kind, name, copy.deepcopy(body))
+        if self._is_dead:
+            raise Crash
         self.requests.append(request)
         await asyncio.sleep(0)
         refusal = self.refuse(request)
@@ -152,6 +155,7 @@ class FakeKube(Kube):
 
     def _done(self, request: Request, stored: JSON) -> JSON:
         if self.dies_after(request):
+            self._is_dead = True
             raise Crash
         return stored
 

@@ -55,7 +55,12 @@ class Operator:
         """Run until the process is told to stop."""
         namespaces = self._settings.watch_namespaces
         await kopf.operator(
-            registry=self._registry(), standalone=True, clusterwide=not namespaces, namespaces=namespaces
+            registry=self._registry(),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            # Else kopf looks for the user's name, and a container's user has none. It exports no name for the type.
+            identity=self._settings.identity,  # type: ignore[arg-type]
         )
 
     def _registry(self) -> kopf.OperatorRegistry:
