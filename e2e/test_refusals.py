@@ -20,7 +20,7 @@ def refused(stage: Stage, **spec: Any) -> str:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"steps": [{"weight": 50}, {"weight": 20}]}, "increas"),
+        ({"steps": [{"weight": 50}, {"weight": 20}]}, "weights that rise"),
         ({"gate": {"margin": "5"}}, "%"),
         ({"gate": {"margin": "5%", "absoluteMargin": "0.01"}}, "absoluteMargin"),
         ({"stepz": []}, 'unknown field "spec.stepz"'),
@@ -51,10 +51,10 @@ def named(stage: Stage, name: str, version: str = "v1", **spec: Any) -> dict[str
 
 def test_template_that_no_pod_can_have_stalls(stage: Stage) -> None:
     body = named(stage, "impossible")
-    body["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "much"}}
+    body["spec"]["template"]["spec"]["restartPolicy"] = "Never"
     stage.apply(body)
     condition = condition_of(stage, "impossible", "Stalled", "TemplateInvalid")
-    assert "cpu" in condition["message"]
+    assert "restartPolicy" in condition["message"]
     stage.kubectl("delete", "modelrollout", "impossible")
 
 

@@ -40,7 +40,7 @@ def create(folder: Path, *, addresses: list[str]) -> None:
     folder.mkdir(mode=0o700, parents=True)
     _key(folder / "ca.key")
     run(["openssl", "req", "-x509", "-new", "-key", folder / "ca.key", "-subj", "/CN=lossgate-e2e-ca", "-days", "365",
-         "-out", folder / "ca.crt"])  # fmt: skip
+         "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", folder / "ca.crt"])  # fmt: skip
     service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
     names = [f"DNS:{name}" for name in ("localhost", *service)] + [f"IP:{address}" for address in addresses]
     _certificate(folder, "apiserver", "/CN=kube-apiserver", f"subjectAltName={','.join(names)}\n")
@@ -63,7 +63,8 @@ def _key(path: Path) -> None:
 def _certificate(folder: Path, name: str, subject: str, extensions: str) -> None:
     key, request, extension_file = (folder / f"{name}.{suffix}" for suffix in ("key", "csr", "ext"))
     _key(key)
-    extension_file.write_text(extensions)
+    # Python 3.13 takes no certificate without them.
+    extension_file.write_text(f"{extensions}subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
     run(["openssl", "req", "-new", "-key", key, "-subj", subject, "-out", request])
     run(["openssl", "x509", "-req", "-in", request, "-CA", folder / "ca.crt", "-CAkey", folder / "ca.key",
          "-CAcreateserial", "-days", "365", "-out", folder / f"{name}.crt", "-extfile", extension_file])  # fmt: skip
