@@ -61,17 +61,27 @@ def test_better_version_is_promoted_though_the_operator_is_killed(cluster: Clust
     assert set(restarts.values()) == {0}, "the pods that were judged are the pods that serve"
 
 
-def test_a_look_costs_one_status_write_and_no_read(cluster: Cluster, serving: Stage) -> None:
-    """Runs on the looks of the overconfident version, of which Prometheus misses a minute."""
+def queries(cluster: Cluster) -> int:
+    """How many range queries Prometheus has answered, by its own count."""
+    path = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/metrics"
+    lines = cluster.kubectl("get", "--raw", path).splitlines()
+    counts = [line for line in lines if line.startswith("prometheus_http_requests_total{") and "query_range" in line]
+    return sum(int(float(line.rpartition(" ")[2])) for line in counts)
+
+
+def test_a_look_costs_one_query_and_one_status_write_and_no_read(cluster: Cluster, serving: Stage) -> None:
+    """Runs on the looks of the overconfident version, of which Prometheus misses a minute later on."""
     assert cluster.audit_log is not None, "needs the local cluster's audit log"
     serving.apply(serving.rollout("v3"))
     status = serving.wait_for(lambda seen: seen.get("step", {}).get("looks", 0) >= 5, 120, "5 looks")
-    first, begin = status["step"]["looks"], now()
+    first, begin, asked = status["step"]["looks"], now(), queries(cluster)
     status = serving.wait_for(lambda seen: seen.get("step", {}).get("looks", 0) >= 20, 60, "20 looks")
     looks, end = status["step"]["looks"] - first, now()
+    asked = queries(cluster) - asked
     counts = audit.count(audit.requests_of_operator(cluster.audit_log, serving.namespace, begin, end))
     assert set(counts) <= {"update modelrollouts/status", "create events"}
     assert abs(counts["update modelrollouts/status"] - looks) <= 2, counts
+    assert abs(asked - looks) <= 2, f"{asked} queries for {looks} looks"
 
 
 def test_prometheus_away_for_a_minute_holds_the_rollout(cluster: Cluster, serving: Stage) -> None:

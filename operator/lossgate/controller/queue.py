@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Callable
 from typing import NamedTuple
@@ -55,10 +56,10 @@ class WorkQueue:
             wait = self._seconds_to_next()
             if wait is not None and wait <= 0:
                 return self._take()
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-            except TimeoutError:
-                continue
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
 
     def done(self, key: Key) -> None:
         """Say that a key is no longer worked on."""

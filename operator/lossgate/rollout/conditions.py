@@ -19,7 +19,7 @@ def _ready(draft: Draft) -> None:
     snapshot, status = draft.snapshot, draft.status
     if status.phase is Phase.INITIALIZING:
         ready = snapshot.ready(status.stable.revision) if status.stable else 0
-        message = f"The first version is starting: {ready}/{snapshot.replicas} pods are ready."
+        message = f"The first version is starting: {ready}/{snapshot.replicas} pods are ready{_route_doubt(draft)}."
         draft.condition(ConditionType.READY, False, Reason.FIRST_VERSION_STARTING, message)
         draft.condition(ConditionType.RECONCILING, True, Reason.FIRST_VERSION_STARTING, message)
         return
@@ -36,6 +36,12 @@ def _ready(draft: Draft) -> None:
     draft.condition(ConditionType.READY, False, Reason.STABLE_UNAVAILABLE, message)
 
 
+def _route_doubt(draft: Draft) -> str:
+    """Return why the route is not in force yet, to be added to a message; empty if it is, or is not there."""
+    route = draft.snapshot.route
+    return "" if route is None or route.accepted else f"; route {draft.snapshot.name}: {route.message}"
+
+
 def _measured(draft: Draft) -> None:
     hold = draft.analysis.hold
     if not looks.is_analysing(draft.status):
@@ -43,7 +49,8 @@ def _measured(draft: Draft) -> None:
     elif hold is not None:
         draft.condition(ConditionType.MEASURED, False, hold.reason, hold.message)
     elif draft.status.baseline is None or draft.step.looks == 0:
-        draft.condition(ConditionType.MEASURED, None, Reason.LOOKING, "No look has been taken in this step yet.")
+        message = f"No look has been taken in this step yet{_route_doubt(draft)}."
+        draft.condition(ConditionType.MEASURED, None, Reason.LOOKING, message)
     else:
         draft.condition(ConditionType.MEASURED, True, Reason.LOOKING, "Both versions' losses are read.")
 
