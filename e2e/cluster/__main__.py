@@ -6,13 +6,11 @@ import argparse
 import os
 import signal
 import sys
-from pathlib import Path
+
+from e2e import images
 
 from . import Cluster, ClusterError, ensure, find, remove
 from .progress import Progress
-
-_REPOSITORY = Path(__file__).parents[2]
-_IMAGES = {"localhost/lossgate:dev": "operator/Dockerfile", "localhost/lossgate-digits:dev": "e2e/model/Dockerfile"}
 
 
 def main() -> int:
@@ -50,10 +48,8 @@ def _run(options: argparse.Namespace) -> int:
         case "status":
             _show(_running(progress, context))
         case "images":
-            cluster = _running(progress, context)
-            for tag, dockerfile in _IMAGES.items():
-                name = cluster.load_image(cluster.images.build(_REPOSITORY, _REPOSITORY / dockerfile, tag))
-                progress.say(f"{name} is on the nodes")
+            loaded = images.load(_running(progress, context))
+            progress.say(f"{loaded.operator.name} and {loaded.model.name} are on the nodes")
         case "shell":
             return _running(progress, context).exec([os.environ.get("SHELL", "/bin/sh")])
         case "exec":

@@ -28,7 +28,7 @@ __all__ = ["draw"]
 
 _VERSIONS = ("v2", "v3")
 _SIZE_INCHES = (9.6, 6.4)
-_FIRST_LOOK_SHOWN = 10
+_FIRST_LOOK_SHOWN = 5
 """Before it, the interval is wider than any picture."""
 _LEAD_SECONDS = 4.0
 """Shown before the canary's first request."""
@@ -101,8 +101,11 @@ def _draw_take(axes: Sequence[Axes], take: Take, recording: Recording) -> None:
     loss.set_title(f"{take.version}: {verdict}", color=colour, fontweight="bold")
     segments = [_Segment(part, start) for part in _steps(samples) if part]
     _draw_loss(loss, segments, colour, take)
-    _draw_delta(delta, segments, colour, MIN_LOOKS_SAFE if promoted else MIN_LOOKS_HARM)
-    _draw_margins(delta, segments, recording.step_margins if promoted else [recording.margin] * len(segments))
+    minimum_looks = MIN_LOOKS_SAFE if promoted else MIN_LOOKS_HARM
+    margins = [recording.step_margins[part.step] if promoted else recording.margin for part in segments]
+    _draw_delta(delta, segments, colour, minimum_looks)
+    _draw_margins(delta, segments, margins)
+    _frame_delta(delta, segments, [0.0, *margins], minimum_looks)
     deciding = segments[-1].upper if promoted else segments[-1].lower
     delta.plot(segments[-1].seconds[-1], deciding[-1], "o", color=colour, markersize=7, markeredgecolor="white")
     _draw_weight(weight, samples, start, colour)
@@ -180,28 +183,31 @@ def _draw_delta(axes: Axes, segments: Sequence[_Segment], colour: str, minimum_l
         axes.fill_between(part.seconds, part.lower, part.upper, where=early, color=colour, alpha=0.13, linewidth=0)
         axes.fill_between(part.seconds, part.lower, part.upper, where=late, color=colour, alpha=0.35, linewidth=0)
         axes.plot(part.seconds, part.delta, color=colour, linewidth=2)
-    axes.text(0.02, 0.03, f"pale: fewer than {minimum_looks} looks, no verdict yet", transform=axes.transAxes,
-              color=_MUTED, fontsize=9)  # fmt: skip
-    settled = [
+
+
+def _draw_margins(axes: Axes, segments: Sequence[_Segment], margins: Sequence[float]) -> None:
+    """Draw what the interval must lie below, or above, for the step to end."""
+    for part, margin in zip(segments, margins, strict=True):
+        axes.plot([part.seconds[0], part.seconds[-1]], [margin, margin], color=_MARGIN, linewidth=1.5, dashes=(4, 2))
+        axes.annotate(f"margin {margin:.0%}", (part.seconds[0], margin), xytext=(0, 3), textcoords="offset points",
+                      va="bottom", color=_MARGIN, fontsize=10, fontweight="bold")  # fmt: skip
+
+
+def _frame_delta(axes: Axes, segments: Sequence[_Segment], lines: Sequence[float], minimum_looks: int) -> None:
+    """Show the lines and the interval once it is half-way to a verdict: the first looks tell too little to be whole."""
+    axes.text(0.02, 0.03, f"no verdict before look {minimum_looks}", transform=axes.transAxes, color=_MUTED, fontsize=9)
+    bounds = [
         bound
         for part in segments
         for looks, low, high in zip(part.looks, part.lower, part.upper, strict=True)
         for bound in (low, high)
         if looks >= minimum_looks / 2
     ]
-    room = 0.15 * (max(settled) - min(settled))
-    axes.set_ylim(min(settled) - room, max(settled) + room)
+    low, high = min(*lines, *bounds), max(*lines, *bounds)
+    room = 0.15 * (high - low)
+    axes.set_ylim(low - room, high + room)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-
-
-def _draw_margins(axes: Axes, segments: Sequence[_Segment], margins: Sequence[float]) -> None:
-    """Draw what the interval must lie below, or above, for the step to end."""
-    for part in segments:
-        margin = margins[part.step]
-        axes.plot([part.seconds[0], part.seconds[-1]], [margin, margin], color=_MARGIN, linewidth=1.5, dashes=(4, 2))
-        axes.annotate(f"margin {margin:.0%}", (part.seconds[0], margin), xytext=(0, 3), textcoords="offset points",
-                      va="bottom", color=_MARGIN, fontsize=10, fontweight="bold")  # fmt: skip
 
 
 def _draw_weight(axes: Axes, samples: Sequence[Sample], start: float, colour: str) -> None:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable
 from typing import Any
 
 from lossgate.api import names
 from lossgate.api.status import RolloutStatus
-from lossgate.controller.children import Children
-from lossgate.controller.events import EventRecorder
 from lossgate.controller.kube import JSON
-from lossgate.controller.lease import Lease
-from lossgate.controller.metrics import OperatorMetrics
-from lossgate.controller.observe import Observer
-from lossgate.controller.queue import Key, WorkQueue
-from lossgate.controller.reconciler import Reconciler
-from lossgate.controller.settings import Settings
-from lossgate.controller.workers import Workers
+from lossgate.controller.queue import Key
 from lossgate.measure.errors import MeasurementError
 from lossgate.measure.source import (
     ArmLook,
@@ -29,8 +20,7 @@ from lossgate.measure.source import (
     LookRequest,
     Target,
 )
-from tests.controller import virtual_time
-from tests.controller.fake_kube import Crash, FakeKube, Place, Storage
+from tests.controller.fake_kube import Place, Storage
 
 KEY = Key("ml", "digits")
 PLACE: Place = (names.KIND, *KEY)
@@ -57,6 +47,9 @@ def a_rollout(version: str = "v1", **spec: Any) -> JSON:
     }
 
 
+Watch = Callable[[str, JSON], None]
+
+
 class ScriptedSource:
     """Losses without noise, the same for the same version and look, whoever asks."""
 
@@ -65,6 +58,8 @@ class ScriptedSource:
         self._mean_loss = mean_loss
         self.requests: list[LookRequest | BaselineRequest] = []
         self.failure: MeasurementError | None = None
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Happens while an answer is waited for."""
 
     async def looks(self, request: LookRequest) -> LookAnswer:
         """Answer as if every look had the labels that the weights of now give."""
@@ -83,6 +78,7 @@ class ScriptedSource:
     async def _ask(self, request: LookRequest | BaselineRequest) -> None:
         self.requests.append(request)
         await asyncio.sleep(0)
+        self.meanwhile()
         if self.failure is not None:
             raise self.failure
 
@@ -111,7 +107,8 @@ class Cluster:
         """Model versions whose pods never become ready."""
         self.watches_lag = False
         """Whether the watches of children deliver nothing."""
-        self.operator: OperatorProcess | None = None
+        self.on_rollout: Watch | None = None
+        self.on_child: Watch | None = None
 
     def apply(self, rollout: JSON) -> None:
         """Create the ModelRollout, or change its spec."""
@@ -178,7 +175,8 @@ class Cluster:
     def _accept(self, route: JSON) -> None:
         generation = route["metadata"]["generation"]
         conditions = [
-            {"type": type_, "status": "True", "observedGeneration": generation} for type_ in ("Accepted", "ResolvedRefs")
+            {"type": type_, "status": "True", "observedGeneration": generation}
+            for type_ in ("Accepted", "ResolvedRefs")
         ]
         parents = [{"parentRef": parent, "conditions": conditions} for parent in route["spec"]["parentRefs"]]
         self._set_status(route, {"parents": parents})
@@ -188,119 +186,10 @@ class Cluster:
             self.storage.put({**body, "status": status})
 
     def _deliver(self, event: str, body: JSON) -> None:
-        if self.operator is None:
-            return
-        if body["kind"] == names.KIND:
-            self.operator.deliver_rollout(event, body)
-        elif body["kind"] in CHILD_KINDS and not self.watches_lag:
-            self.operator.deliver_child(event, body)
-
-
-class OperatorProcess:
-    """One operator process, put together as the real one is, with the watches of the cluster in place of kopf."""
-
-    def __init__(self, cluster: Cluster, *, allowed: tuple[str, ...] = ()) -> None:
-        self.cluster = cluster
-        self.kube = FakeKube(cluster.storage)
-        self.metrics = OperatorMetrics()
-        self.queue = WorkQueue(virtual_time.unix)
-        self.leads = True
-        self._indices: dict[str, dict[Key, list[JSON]]] = {kind: {} for kind in CHILD_KINDS}
-        self._children = Children(self._indices)
-        settings = Settings("lossgate", "pod-1", prometheus_url="http://prometheus:9090", prometheus_allowed=allowed)
-        self.reconciler = Reconciler(
-            self.kube,
-            self._children,
-            Observer(self._children, cluster.source, settings),
-            self.queue,
-            self._lease(),
-            EventRecorder(self.kube, "pod-1", virtual_time.monotonic),
-            self.metrics,
-            virtual_time.unix,
-        )
-
-    def _lease(self) -> Lease:
-        process = self
-
-        class Held(Lease):
-            def is_held(self) -> bool:
-                return process.leads
-
-        return Held(self.kube, "lossgate", "pod-1", lambda leads: None, virtual_time.monotonic)
-
-    def start(self) -> None:
-        """List everything that is stored and watch from there."""
-        self.cluster.operator = self
-        self.queue.open()
-        for kind in (*CHILD_KINDS, names.KIND):
-            for body in list(self.cluster.storage.of_kind(kind)):
-                deliver = self.deliver_rollout if kind == names.KIND else self.deliver_child
-                deliver("ADDED", copy.deepcopy(body))
-
-    def deliver_rollout(self, event: str, body: JSON) -> None:
-        """Deliver a watch event of the ModelRollout."""
-        if event == "DELETED":
-            self.reconciler.gone(KEY)
-        else:
-            self.reconciler.saw(body)
-
-    def deliver_child(self, event: str, body: JSON) -> None:
-        """Deliver a watch event of a child."""
-        rollout = body["metadata"].get("labels", {}).get(names.LABEL_ROLLOUT)
-        if rollout is None:
-            return
-        key, name = Key(body["metadata"]["namespace"], rollout), body["metadata"]["name"]
-        others = [other for other in self._indices[body["kind"]].get(key, []) if other["metadata"]["name"] != name]
-        self._indices[body["kind"]][key] = others if event == "DELETED" else [*others, body]
-        if event == "DELETED":
-            self._children.gone(body["kind"], key, name)
-        if self.reconciler.knows(key):
-            self.queue.add(key)
-
-    async def run(self, done: Callable[[], bool], within_seconds: float = 600.0) -> None:
-        """Work until something is so; the cluster settles twice a second.
-
-        Raises:
-            Crash: The process died.
-        """
-        workers = Workers(self.queue, self.reconciler, self.metrics, virtual_time.unix)
-        deadline = virtual_time.monotonic() + within_seconds
-        work = asyncio.create_task(workers.work())
-        try:
-            while not done():
-                assert virtual_time.monotonic() < deadline, f"not within {within_seconds:.0f} s: {self.cluster.status}"
-                await asyncio.wait([work], timeout=0.5)
-                if work.done():
-                    work.result()
-                self.cluster.settle()
-        finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-
-    async def rest(self, seconds: float = 1.0) -> None:
-        """Work for some time."""
-        end = virtual_time.monotonic() + seconds
-        await self.run(lambda: virtual_time.monotonic() >= end, seconds + 10)
-
-
-async def run_through_crashes(
-    cluster: Cluster, dies: Callable[[OperatorProcess], None], done: Callable[[], bool], within_seconds: float
-) -> int:
-    """Run one process after the other, each prepared to die by `dies`, until something is so; return the deaths."""
-    deaths = 0
-    deadline = virtual_time.monotonic() + within_seconds
-    while True:
-        process = OperatorProcess(cluster)
-        dies(process)
-        process.start()
-        try:
-            await process.run(done, deadline - virtual_time.monotonic())
-        except Crash:
-            deaths += 1
-        else:
-            return deaths
-        finally:
-            cluster.operator = None
+        if body["kind"] == names.KIND and self.on_rollout:
+            self.on_rollout(event, body)
+        elif body["kind"] in CHILD_KINDS and self.on_child and not self.watches_lag:
+            self.on_child(event, body)
 
 
 def _revision(service: JSON) -> str:

@@ -14,7 +14,8 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from lossgate.api import names
 
-REQUEST_TIMEOUT_SECONDS = 15.0
+REQUEST_TIMEOUT_SECONDS = 5.0
+"""No longer than the Lease's safety time: a write begun while leading has ended before another process may lead."""
 
 JSON = dict[str, Any]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -45,11 +46,14 @@ class Operator:
         self._queue = WorkQueue(time.time)
         self._children: Children | None = None
         self._reconciler: Reconciler | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._workers: list[asyncio.Task[None]] = []
+        self._renewal: list[asyncio.Task[None]] = []
         self._kube: Kube | None = None
         self._source: MetricSource | None = None
         self._lease: Lease | None = None
-        self._probes = Probes(settings.http_port, self._metrics, self._queue.overdue_seconds, self._has_started)
+        self._probes = Probes(
+            settings.http_port, self._metrics, self._queue.overdue_seconds, self._has_started, self._is_alive
+        )
 
     async def run(self) -> None:
         """Run until the process is told to stop."""
@@ -95,14 +99,14 @@ class Operator:
             time.time,
         )
         workers = Workers(self._queue, self._reconciler, self._metrics, time.time)
-        work = [workers.work() for _ in range(WORKERS)]
-        self._tasks = [asyncio.create_task(coroutine) for coroutine in (self._lease.run(), *work)]
+        self._workers = [asyncio.create_task(workers.work()) for _ in range(WORKERS)]
+        self._renewal = [asyncio.create_task(self._lease.run())]
 
     async def _stop(self, **_: Any) -> None:
+        """The lease ends last: it is handed back when nobody can write any more."""
         self._queue.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._workers)
+        await _end(self._renewal)
         if self._source is not None:
             await self._source.close()
         if self._kube is not None:
@@ -111,6 +115,9 @@ class Operator:
 
     def _has_started(self) -> bool:
         return self._lease is not None and self._lease.has_answered
+
+    def _is_alive(self) -> bool:
+        return not any(task.done() for task in (*self._workers, *self._renewal))
 
     def _led(self, leads: bool) -> None:
         self._metrics.led(leads)
@@ -136,6 +143,12 @@ class Operator:
             self._children.gone(kind, key, name)
         if self._reconciler is not None and self._reconciler.knows(key):
             self._queue.add(key)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:

@@ -16,9 +16,16 @@ class Probes:
     """An HTTP server with `/healthz`, `/readyz` and `/metrics`."""
 
     def __init__(
-        self, port: int, metrics: OperatorMetrics, overdue_seconds: Callable[[], float], has_started: Callable[[], bool]
+        self,
+        port: int,
+        metrics: OperatorMetrics,
+        overdue_seconds: Callable[[], float],
+        has_started: Callable[[], bool],
+        is_alive: Callable[[], bool],
     ) -> None:
+        """Prepare the server; `is_alive` tells whether every task that must run for ever still does."""
         self._port = port
+        self._is_alive = is_alive
         self._metrics = metrics
         self._overdue_seconds = overdue_seconds
         self._has_started = has_started
@@ -40,6 +47,8 @@ class Probes:
             await self._runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
+        if not self._is_alive():
+            return web.Response(status=500, text="a task that must run for ever has ended; see the log\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:

@@ -76,7 +76,8 @@ class Draft:
         same_kind = before is not None and (before.reason in UNREADABLE) == (reason in UNREADABLE)
         since = before.since if before is not None and same_kind else self.now
         if before is None or before.reason is not reason:
-            self.tell(EventReason.NOT_MEASURED, f"{reason}: {message}", warning=True)
+            warning = reason is not Reason.NO_BASELINE  # awaited at the start of every rollout
+            self.tell(EventReason.NOT_MEASURED, f"{reason}: {message}", warning=warning)
         hold = Hold(reason=reason, since=since, message=message)
         self.set(analysis=self.analysis.model_copy(update={"hold": hold}))
 

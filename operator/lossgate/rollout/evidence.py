@@ -243,6 +243,8 @@ def _publish(draft: Draft, gate: Gate, judgement: Judgement) -> None:
 
 
 def _expected(draft: Draft, judgement: Judgement) -> str | None:
+    if judgement.verdict in (Verdict.HARM, Verdict.NON_INFERIOR):
+        return None
     if judgement.looks_needed is None:
         return draft.analysis.expected_verdict
     seconds = max(judgement.looks_needed - judgement.looks, 0) * draft.snapshot.spec.loss.interval_seconds
@@ -270,8 +272,8 @@ def _numbers(draft: Draft, judgement: Judgement) -> str:
         f"canary loss {_loss(judgement.mean_canary)}, stable {_loss(judgement.mean_stable)}, "
         f"delta {_delta(judgement.delta, absolute)} "
         f"[{_delta(judgement.lower, absolute)}, {_delta(judgement.upper, absolute)}], "
-        f"{judgement.labels_canary:.0f} + {judgement.labels_stable:.0f} labels, {judgement.looks} looks "
-        f"at {draft.canary.weight}%"
+        f"{judgement.labels_canary:.0f} + {judgement.labels_stable:.0f} labels, "
+        f"{judgement.looks} look{'' if judgement.looks == 1 else 's'} at {draft.canary.weight}%"
     )
 
 

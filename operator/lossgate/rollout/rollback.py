@@ -19,12 +19,12 @@ def start(draft: Draft, reason: Reason, message: str) -> None:
     draft.set(rolled_back=rolled_back, pause=None)
     draft.condition(ConditionType.PROMOTED, False, reason, message)
     record(draft, "RolledBack", reason)
-    warning = reason is not Reason.ABORTED
+    told = f"{draft.canary.model_version}: weight to 0 ({reason})."
     if reason in (Reason.HARM, Reason.NON_FINITE_LOSS):
         draft.tell(EventReason.HARM_FOUND, message, warning=True)
-    draft.tell(
-        EventReason.ROLLING_BACK, f"{draft.canary.model_version}: weight to 0 ({reason}). {message}", warning=warning
-    )
+    else:
+        told = f"{told} {message}"
+    draft.tell(EventReason.ROLLING_BACK, told, warning=reason is not Reason.ABORTED)
 
 
 def proceed(draft: Draft) -> None:
