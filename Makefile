@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER := $(BIN)/python -m e2e.cluster
 
-.PHONY: help demo test lint types contracts unit slow e2e cluster cluster-down cluster-shell images crd lock format clean
+.PHONY: help demo test lint types contracts unit e2e cluster cluster-down cluster-shell images crd lock format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'

@@ -39,6 +39,9 @@ def test_better_version_is_promoted_though_the_operator_is_killed(cluster: Clust
     serving.apply(serving.rollout("v2"))
     status = serving.wait_for(lambda seen: seen.get("step", {}).get("looks", 0) >= 20, 120, "20 looks")
     canary = status["canary"]["revision"]
+    judged = {
+        pod["metadata"]["uid"] for pod in serving.get("pods", selector=f"{names.LABEL_REVISION}={canary}")["items"]
+    }
     since = status["step"]["since"]
     kill_operator(cluster)
 
@@ -56,6 +59,8 @@ def test_better_version_is_promoted_though_the_operator_is_killed(cluster: Clust
     assert status["stable"]["revision"] == canary
     assert status["history"][-1]["result"] == "Promoted"
     assert status["history"][-1]["looks"] >= 80
+    pods = serving.get("pods", selector=f"{names.LABEL_REVISION}={canary}")["items"]
+    assert judged <= {pod["metadata"]["uid"] for pod in pods}, "no judged pod was replaced"
     restarts = serving.restarts(canary)
     assert len(restarts) == 3
     assert set(restarts.values()) == {0}, "the pods that were judged are the pods that serve"
@@ -71,7 +76,8 @@ def queries(cluster: Cluster) -> int:
 
 def test_a_look_costs_one_query_and_one_status_write_and_no_read(cluster: Cluster, serving: Stage) -> None:
     """Runs on the looks of the overconfident version, of which Prometheus misses a minute later on."""
-    assert cluster.audit_log is not None, "needs the local cluster's audit log"
+    if cluster.audit_log is None:
+        pytest.skip("counts requests in the audit log, which only the local cluster shows")
     serving.apply(serving.rollout("v3"))
     status = serving.wait_for(lambda seen: seen.get("step", {}).get("looks", 0) >= 5, 120, "5 looks")
     first, begin, asked = status["step"]["looks"], now(), queries(cluster)
@@ -123,7 +129,8 @@ def test_overconfident_version_is_rolled_back_by_the_main_rule(serving: Stage) -
 def test_broken_version_loses_its_traffic_within_looks_and_before_anything_else(
     cluster: Cluster, serving: Stage
 ) -> None:
-    assert cluster.audit_log is not None, "needs the local cluster's audit log"
+    if cluster.audit_log is None:
+        pytest.skip("counts requests in the audit log, which only the local cluster shows")
     begin = now()
     serving.apply(serving.rollout("v4"))
     status = serving.wait_for_result("v4", "RolledBack", 180)

@@ -156,14 +156,14 @@ async def test_history_of_the_stable_version_is_asked_for_before_the_first_look(
     observer = an_observer(source)
     found = await observer.measure(seen(observer, a_body(baseline=False)), NOW)
     assert source.requests == [BaselineRequest(source.requests[0].scope, int(NOW), STABLE)]
-    assert found == HistorySeen(5000.0, 1500.0, 4000.0, labels_per_second=12.5, predictions_per_second=0.0)
+    assert found == HistorySeen(5000.0, 1500.0, 4000.0, labels_per_second=12.5)
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (Missing(0, 3.0, "0 series"), HistorySeen(0.0, 0.0, 0.0, 0.0, predictions_per_second=3.0)),
-        (Missing(0, None, "0 series"), HistorySeen(0.0, 0.0, 0.0, 0.0, 0.0)),
+        (Missing(0, 3.0, "0 series"), HistorySeen(0.0, 0.0, 0.0, 0.0, "0 series")),
+        (Missing(0, None, "0 series"), HistorySeen(0.0, 0.0, 0.0, 0.0, "0 series")),
         (NonFiniteSum(0, 5.0, "sum is NaN"), MeasurementFailed(Reason.PARTIAL_DATA, "stable version: sum is NaN")),
         (Flaw(0, Reason.STALE_SAMPLES, "old"), MeasurementFailed(Reason.STALE_SAMPLES, "stable version: old")),
     ],

@@ -74,6 +74,8 @@ class World:
     weights: tuple[int, int] | None = None
     route_accepted: bool = True
     pods_start: bool = True
+    room: int = 99
+    """Pods of one revision that the nodes have room for."""
     measurement: Measurement | None = None
     """Answers every question of the operator in place of the drawn losses."""
     obstacle: Obstacle | None = None
@@ -149,7 +151,7 @@ class World:
                 self.weights = (stable, canary)
 
     def _resize(self, seen: DeploymentSeen) -> None:
-        ready = 0 if seen.revision in self.broken or not self.pods_start else seen.replicas
+        ready = 0 if seen.revision in self.broken or not self.pods_start else min(seen.replicas, self.room)
         self.deployments[seen.revision] = replace(seen, existing_replicas=seen.replicas, ready_replicas=ready)
 
     def _service(self, name: str) -> ServiceSeen | None:
@@ -167,7 +169,7 @@ class World:
         if isinstance(want, HistoryWanted):
             labels = self.labels_per_second * (self.now - START)
             mean = self.loss_by_version[stable.model_version]
-            return HistorySeen(labels, labels * mean, labels * (0.7 + mean**2), self.labels_per_second, 0.0)
+            return HistorySeen(labels, labels * mean, labels * (0.7 + mean**2), self.labels_per_second)
         interval = int(self.spec.loss.interval_seconds)
         ends = range(int(want.first_end), int(want.last_end) + 1, interval)
         assert self.weights is not None

@@ -56,7 +56,6 @@ class Reason(StrEnum):
     COUNTERS_WENT_BACK = "CountersWentBack"
     INSUFFICIENT_CAPACITY = "InsufficientCapacity"
     # Stalled
-    NOT_STALLED = "NotStalled"
     INVALID_SPEC = "InvalidSpec"
     TEMPLATE_INVALID = "TemplateInvalid"
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"

@@ -70,6 +70,10 @@ class StepStatus(_Part):
     """Position in `spec.steps`, from 0."""
     weight: int
     """The canary's share of the requests in this step, in per cent."""
+    began: Time | None = None
+    """When the step began: `gate.maxDuration` counts from here, whatever becomes of pods and weights."""
+    unready_since: Time | None = None
+    """Since when the canary has had no ready pod."""
     since: Time | None = None
     """When the route was accepted at this weight; looks start after it."""
     looks: int = 0
@@ -226,6 +230,8 @@ class RolloutStatus(_Part):
     """The revision that was rolled back and is not tried again."""
     pause: Hold | None = None
     """Why the rollout is paused, and since when."""
+    paused_test: str | None = None
+    """Fingerprint of gate and steps when the rollout was paused as inconclusive: a change of them resumes it."""
     settled: Time | None = None
     """Since when the route, or the Service's endpoints, are as the phase wants them: drain delays count from here."""
     baseline: BaselineStatus | None = None

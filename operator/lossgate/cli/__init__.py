@@ -1,1 +1,1 @@
-"""The command line: `lossgate`, also as `kubectl lossgate`."""
+"""The command line: `lossgate`."""

@@ -108,7 +108,7 @@ class Observer:
         reading = await self._source.baseline(BaselineRequest(self._scope(snapshot), int(now), stable))
         match reading:
             case Missing():
-                return HistorySeen(0.0, 0.0, 0.0, 0.0, reading.predictions or 0.0)
+                return HistorySeen(0.0, 0.0, 0.0, 0.0, reading.message)
             case NonFiniteSum():
                 return MeasurementFailed(Reason.PARTIAL_DATA, f"stable version: {reading.message}")
             case Flaw():
@@ -118,7 +118,6 @@ class Observer:
             total=reading.total,
             squares=reading.squares,
             labels_per_second=reading.labels_per_second or 0.0,
-            predictions_per_second=reading.predictions_per_second or 0.0,
         )
 
     async def _looks(self, snapshot: Snapshot, want: LooksWanted) -> Measurement:

@@ -12,6 +12,8 @@ def summarise(draft: Draft) -> None:
     _ready(draft)
     _measured(draft)
     _stalled(draft)
+    stamped = {"observed_generation": draft.snapshot.generation}
+    draft.set(conditions=tuple(condition.model_copy(update=stamped) for condition in draft.status.conditions))
 
 
 def _ready(draft: Draft) -> None:
@@ -48,8 +50,10 @@ def _measured(draft: Draft) -> None:
         draft.drop_condition(ConditionType.MEASURED)
     elif hold is not None:
         draft.condition(ConditionType.MEASURED, False, hold.reason, hold.message)
-    elif draft.status.baseline is None or draft.step.looks == 0:
-        message = f"No look has been taken in this step yet{_route_doubt(draft)}."
+    elif draft.status.baseline is None or draft.step.looks == 0 or draft.step.since is None:
+        ready = draft.snapshot.ready(draft.canary.revision)
+        pods = "" if ready else f"; no pod of {draft.canary.model_version} is ready"
+        message = f"No look is taken in this step yet{pods}{_route_doubt(draft)}."
         draft.condition(ConditionType.MEASURED, None, Reason.LOOKING, message)
     else:
         draft.condition(ConditionType.MEASURED, True, Reason.LOOKING, "Both versions' losses are read.")

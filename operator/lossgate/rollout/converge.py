@@ -17,6 +17,7 @@ from lossgate.rollout.decision import (
     Write,
 )
 from lossgate.rollout.draft import Draft
+from lossgate.stats import Verdict
 
 
 def writes(draft: Draft) -> tuple[Write, ...]:
@@ -66,11 +67,18 @@ def _canary_replicas(draft: Draft) -> int:
         case Phase.ROLLING_BACK:
             return has
         case Phase.PROGRESSING | Phase.PAUSED:
-            needed = snapshot.spec.canary.replicas_at(draft.step.weight, snapshot.replicas)
+            needed = snapshot.spec.canary.replicas_at(_weight_to_prepare(draft), snapshot.replicas)
             serving = draft.canary.weight > draft.step.weight or status.phase is Phase.PAUSED
             return max(needed, has) if serving else needed
         case _:
             return 0
+
+
+def _weight_to_prepare(draft: Draft) -> int:
+    """A step that was passed is left when the pods for the next one are ready, so they are asked for before."""
+    steps, index = draft.snapshot.spec.steps, draft.step.index
+    is_passed = draft.status.phase is Phase.PROGRESSING and draft.analysis.verdict == Verdict.NON_INFERIOR
+    return steps[index + 1].weight if is_passed and index + 1 < len(steps) else draft.step.weight
 
 
 def _pods(draft: Draft) -> Iterator[Write]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lossgate.api import names
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
-from lossgate.api.status import Version
+from lossgate.api.status import RolloutStatus, Version
 from lossgate.rollout import conditions, converge, evidence, looks, promotion, rollback, steps
 from lossgate.rollout.decision import Decision
 from lossgate.rollout.draft import Draft
@@ -84,11 +84,17 @@ def _rest(draft: Draft) -> None:
     status, target = draft.status, draft.snapshot.target
     if target == draft.stable.revision:
         _serve_what_is_asked(draft)
-    elif target == status.rolled_back:
+    elif _was_rolled_back(status, target):
         if status.phase is Phase.HEALTHY:
             _refuse_again(draft)
     else:
         steps.start(draft)
+
+
+def _was_rolled_back(status: RolloutStatus, revision: str) -> bool:
+    """A verdict against a revision is final, also when others were tried since, as far as the history reaches."""
+    past = (entry for entry in status.history if entry.revision == revision and entry.result == "RolledBack")
+    return revision == status.rolled_back or any(entry.reason is not Reason.ABORTED for entry in past)
 
 
 def _serve_what_is_asked(draft: Draft) -> None:
@@ -119,6 +125,10 @@ def _promote(draft: Draft) -> None:
         finding = evidence.take_in(draft)
         if finding.harm is not None:
             rollback.start(draft, finding.harm, finding.message)
+            return
+        if draft.snapshot.ready(draft.canary.revision) == 0:
+            draft.enter(Phase.PROGRESSING)
+            steps.proceed(draft)
             return
     promotion.proceed(draft)
 

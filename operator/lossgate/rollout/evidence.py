@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 
 from lossgate.api.quantities import format_duration, format_percent
@@ -86,9 +87,8 @@ def take_in(draft: Draft) -> Finding:
 
 
 def _standing(draft: Draft) -> Finding:
-    if draft.analysis.verdict == Verdict.NON_INFERIOR:
-        return Finding(may_leave_step=True)
-    return Finding()
+    """What was shown stays shown; a step is left only while evidence can still come in."""
+    return Finding(may_leave_step=draft.analysis.verdict == Verdict.NON_INFERIOR and draft.analysis.hold is None)
 
 
 def _freeze_baseline(draft: Draft, seen: HistorySeen) -> None:
@@ -96,6 +96,7 @@ def _freeze_baseline(draft: Draft, seen: HistorySeen) -> None:
         message = (
             f"{int(seen.n)}/{MIN_BASELINE_LABELS} labels of the stable version so far; "
             f"its loss must be known before the canary gets traffic ({seen.labels_per_second:.3g} labels/s)"
+            + (f"; {seen.message}" if seen.message else "")
         )
         draft.hold(Reason.NO_BASELINE, message)
         return
@@ -127,10 +128,10 @@ def _tell_forecast(draft: Draft, baseline: BaselineStatus, labels_per_second: fl
         looks = plan.non_inferior_if_equal.looks
         seconds = looks * interval
         total_seconds += seconds
-        expected.append(f"{step.weight}%: {format_duration(seconds)} ({looks:.0f} looks)")
+        expected.append(f"{step.weight}%: {_lasting(seconds)} ({looks:.0f} looks)")
         if seconds > spec.gate.max_duration_seconds:
             too_long.append(f"{step.weight}%")
-    message = f"about {format_duration(total_seconds)} if the versions are equal; " + ", ".join(expected)
+    message = f"about {_lasting(total_seconds)} if the versions are equal; " + ", ".join(expected)
     draft.set(analysis=draft.analysis.model_copy(update={"expected_verdict": message}))
     draft.tell(
         EventReason.BASELINE_TAKEN,
@@ -147,6 +148,10 @@ def _tell_forecast(draft: Draft, baseline: BaselineStatus, labels_per_second: fl
         )
 
 
+def _lasting(seconds: float) -> str:
+    return format_duration(seconds) if math.isfinite(seconds) else "for ever, as no label comes at present"
+
+
 def _take_looks(draft: Draft, seen: LooksSeen, baseline: BaselineStatus) -> Finding:
     gate = _gate(draft, baseline)
     for look in seen.looks:
@@ -155,11 +160,8 @@ def _take_looks(draft: Draft, seen: LooksSeen, baseline: BaselineStatus) -> Find
             judgement = gate.judge()
             _publish(draft, gate, judgement)
             return harm or Finding(harm=Reason.HARM, message=_harm_message(draft, judgement))
-    judgement = gate.judge()
-    _publish(draft, gate, judgement)
-    if judgement.verdict is Verdict.NON_INFERIOR:
-        return Finding(may_leave_step=True, message=_numbers(draft, judgement))
-    return Finding()
+    _publish(draft, gate, gate.judge())
+    return _standing(draft)
 
 
 def _gate(draft: Draft, baseline: BaselineStatus) -> Gate:
@@ -265,21 +267,20 @@ def _share(evidence: float | None) -> str | None:
     return None if evidence is None else format_percent(evidence, 0)
 
 
-def _numbers(draft: Draft, judgement: Judgement) -> str:
-    """Return the evidence in one line, for events and conditions."""
-    absolute = draft.snapshot.spec.gate.is_absolute
+def summary(draft: Draft) -> str:
+    """Return the evidence of the step in one line, for events and conditions."""
+    analysis, looks = draft.analysis, draft.step.looks
+    mean, delta, labels = analysis.mean_loss, analysis.delta, analysis.labels
     return (
-        f"canary loss {_loss(judgement.mean_canary)}, stable {_loss(judgement.mean_stable)}, "
-        f"delta {_delta(judgement.delta, absolute)} "
-        f"[{_delta(judgement.lower, absolute)}, {_delta(judgement.upper, absolute)}], "
-        f"{judgement.labels_canary:.0f} + {judgement.labels_stable:.0f} labels, "
-        f"{judgement.looks} look{'' if judgement.looks == 1 else 's'} at {draft.canary.weight}%"
+        f"canary loss {mean.canary or 'unknown'}, stable {mean.stable or 'unknown'}, "
+        f"delta {delta.estimate or 'unknown'} [{delta.lower or '?'}, {delta.upper or '?'}], "
+        f"{labels.canary} + {labels.stable} labels, {looks} look{'' if looks == 1 else 's'} at {draft.canary.weight}%"
     )
 
 
 def _harm_message(draft: Draft, judgement: Judgement) -> str:
     margin = _delta(draft.snapshot.spec.gate.harm_margin, draft.snapshot.spec.gate.is_absolute)
-    return f"Worse than the margin of {margin} ({judgement.cause.value}): {_numbers(draft, judgement)}"
+    return f"Worse than the margin of {margin} ({judgement.cause.value}): {summary(draft)}"
 
 
 def is_other_test(draft: Draft, baseline_mean: float) -> bool:

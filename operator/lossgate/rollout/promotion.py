@@ -10,10 +10,8 @@ from lossgate.rollout.draft import Draft
 def start(draft: Draft, message: str) -> None:
     """Decide to promote: the canary grows to full size first."""
     draft.enter(Phase.PROMOTING)
-    draft.tell(EventReason.PROMOTING, f"{draft.canary.model_version} is not worse than the margin: {message}.")
-    draft.condition(
-        ConditionType.PROMOTED, None, Reason.ANALYSING, f"Promoting {draft.canary.model_version}: {message}."
-    )
+    draft.tell(EventReason.PROMOTING, message)
+    draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, f"Promoting. {message}")
 
 
 def full_size(draft: Draft) -> int:

@@ -117,7 +117,8 @@ class HistorySeen:
     total: float
     squares: float
     labels_per_second: float
-    predictions_per_second: float
+    message: str = ""
+    """Why there is nothing, where the source can tell."""
 
 
 @dataclass(frozen=True, slots=True)

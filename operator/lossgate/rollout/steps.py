@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import UNREADABLE, ConditionType, EventReason, Phase, Reason
-from lossgate.api.spec import OnInconclusive
+from lossgate.api.spec import OnInconclusive, RolloutSpec
 from lossgate.api.status import Hold, Version
 from lossgate.rollout import evidence, promotion, rollback
 from lossgate.rollout.draft import Draft
+
+PROGRESS_DEADLINE_SECONDS = 600.0
+"""How long a canary may be without a ready pod: the default of a Deployment's own progress deadline."""
 
 
 def start(draft: Draft) -> None:
@@ -46,7 +51,7 @@ def proceed(draft: Draft) -> None:
     elif draft.snapshot.spec.paused:
         _pause(draft, Reason.REQUESTED, "spec.paused is true; set it to false to go on.")
     elif finding.may_leave_step:
-        _leave(draft, finding.message)
+        _leave_when_ready(draft)
     elif _is_overdue(draft):
         _inconclusive(draft)
     if draft.status.phase in (Phase.PROGRESSING, Phase.PAUSED):
@@ -72,8 +77,8 @@ def changed_mind(draft: Draft) -> bool:
 def _follow_spec(draft: Draft) -> None:
     """Restart the evidence where an edit of the spec changed what is tested or where it is read."""
     spec, baseline = draft.snapshot.spec, draft.status.baseline
-    resumed = draft.status.pause is not None and draft.status.pause.reason is Reason.INCONCLUSIVE
-    if resumed and draft.snapshot.generation != draft.status.observed_generation:
+    inconclusive = draft.status.pause is not None and draft.status.pause.reason is Reason.INCONCLUSIVE
+    if inconclusive and draft.status.paused_test != _test_fingerprint(spec):
         _resume(draft, "after an edit of the spec: a new risk budget, from the first step")
         draft.begin_step(0)
         return
@@ -82,7 +87,7 @@ def _follow_spec(draft: Draft) -> None:
         draft.begin_step(0)
         return
     index = min(draft.step.index, len(spec.steps) - 1)
-    if index != draft.step.index or (not resumed and spec.steps[index].weight != draft.step.weight):
+    if index != draft.step.index or (not inconclusive and spec.steps[index].weight != draft.step.weight):
         draft.begin_step(index)
     elif baseline is not None and evidence.is_other_test(draft, baseline.mean):
         since = draft.step.since
@@ -100,13 +105,29 @@ def _went_wrong(draft: Draft) -> bool:
         waited = format_duration(draft.now - hold.since)
         rollback.start(draft, Reason.UNMEASURABLE, f"No evidence could be read for {waited}: {hold.message}")
         return True
-    return False
+    return _is_without_pods(draft)
+
+
+def _is_without_pods(draft: Draft) -> bool:
+    """Roll back a canary that has had no ready pod for too long, however often its pods were ready before."""
+    if draft.snapshot.ready(draft.canary.revision) > 0:
+        draft.set(step=draft.step.model_copy(update={"unready_since": None}))
+        return False
+    since = draft.step.unready_since
+    if since is None:
+        draft.set(step=draft.step.model_copy(update={"unready_since": draft.now}))
+        return False
+    if draft.now < since + PROGRESS_DEADLINE_SECONDS:
+        return False
+    waited = format_duration(draft.now - since)
+    rollback.start(draft, Reason.PROGRESS_DEADLINE, f"No pod of the canary has been ready for {waited}.")
+    return True
 
 
 def _is_overdue(draft: Draft) -> bool:
     spec = draft.snapshot.spec
-    since = draft.step.since if draft.status.baseline is not None else draft.status.since
-    return since is not None and draft.now >= since + spec.gate.max_duration_seconds + spec.loss.label_delay_seconds
+    began = draft.step.began
+    return began is not None and draft.now >= began + spec.gate.max_duration_seconds + spec.loss.label_delay_seconds
 
 
 def _inconclusive(draft: Draft) -> None:
@@ -116,23 +137,19 @@ def _inconclusive(draft: Draft) -> None:
         why = analysis.hold.message if analysis.hold else "no baseline"
         rollback.start(draft, Reason.UNMEASURABLE, f"No baseline within gate.maxDuration ({waited}): {why}")
         return
-    delta = analysis.delta
-    message = (
-        f"Neither harm nor safety shown within gate.maxDuration ({waited}) at {draft.step.weight}%: "
-        f"delta {delta.estimate or 'unknown'} [{delta.lower or '?'}, {delta.upper or '?'}], "
-        f"{analysis.labels.canary} canary labels"
-    )
+    message = f"Neither harm nor safety shown within gate.maxDuration ({waited}): {evidence.summary(draft)}"
     draft.tell(
         EventReason.INCONCLUSIVE, f"{message}; gate.onInconclusive is {spec.gate.on_inconclusive}.", warning=True
     )
     match spec.gate.on_inconclusive:
         case OnInconclusive.PROMOTE:
-            _leave(draft, f"gate.onInconclusive: Promote. {message}")
+            _leave(draft, f"gate.onInconclusive is Promote. {message}")
         case OnInconclusive.ROLLBACK:
             rollback.start(draft, Reason.INCONCLUSIVE, message)
         case OnInconclusive.PAUSE:
             draft.set(
                 step=draft.step.model_copy(update={"weight": spec.steps[0].weight, "since": None}),
+                paused_test=_test_fingerprint(spec),
                 analysis=analysis.model_copy(update={"verdict": "Inconclusive"}),
             )
             _pause(draft, Reason.INCONCLUSIVE, f"{message}. Edit spec.gate to try again with a new risk budget.")
@@ -163,14 +180,48 @@ def _wait_paused(draft: Draft) -> None:
         rollback.start(draft, Reason.INCONCLUSIVE, f"Nobody decided within gate.pauseTimeout. {pause.message}")
 
 
+def _leave_when_ready(draft: Draft) -> None:
+    """Leave a step that was passed once the pods for the next one are ready; until then it goes on being watched."""
+    spec, index = draft.snapshot.spec, draft.step.index
+    version, summary = draft.canary.model_version, evidence.summary(draft)
+    if draft.snapshot.ready(draft.canary.revision) == 0:
+        return
+    if index + 1 == len(spec.steps):
+        _leave(draft, f"{version} is not worse than the margin: {summary}.")
+        return
+    weight = spec.steps[index + 1].weight
+    needed = spec.canary.replicas_at(weight, draft.snapshot.replicas)
+    if not _has_ready_pods(draft, needed):
+        ready = draft.snapshot.ready(draft.canary.revision)
+        message = f"Step {draft.step.weight}% is passed; {ready}/{needed} pods of {version} are ready for {weight}%."
+        draft.condition(ConditionType.PROMOTED, None, Reason.INSUFFICIENT_CAPACITY, message)
+        return
+    _leave(draft, f"Step {draft.step.weight}% passed: {summary}.")
+
+
 def _leave(draft: Draft, message: str) -> None:
     """Leave the step upwards."""
-    spec, index = draft.snapshot.spec, draft.step.index
-    if index + 1 < len(spec.steps):
-        draft.tell(EventReason.STEP_PASSED, f"Step {draft.step.weight}% passed: {message}.")
-        draft.begin_step(index + 1)
+    index = draft.step.index
+    if index + 1 == len(draft.snapshot.spec.steps):
+        promotion.start(draft, message)
         return
-    promotion.start(draft, message)
+    draft.tell(EventReason.STEP_PASSED, message)
+    draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, f"{draft.canary.model_version} is being judged.")
+    draft.begin_step(index + 1)
+
+
+def _has_ready_pods(draft: Draft, needed: int) -> bool:
+    service = draft.snapshot.canary_service
+    return (
+        draft.snapshot.ready(draft.canary.revision) >= needed
+        and service is not None
+        and service.only(draft.canary.revision, needed)
+    )
+
+
+def _test_fingerprint(spec: RolloutSpec) -> str:
+    tested = [spec.gate.model_dump_json(), *(str(step.weight) for step in spec.steps)]
+    return hashlib.sha256("|".join(tested).encode()).hexdigest()[:12]
 
 
 def _route_share(draft: Draft) -> None:
@@ -178,19 +229,16 @@ def _route_share(draft: Draft) -> None:
     snapshot, step = draft.snapshot, draft.step
     current = draft.canary.weight
     needed = snapshot.spec.canary.replicas_at(step.weight, snapshot.replicas)
-    service = snapshot.canary_service
     may_rise = (
         draft.status.phase is Phase.PROGRESSING
-        and draft.status.baseline is not None
         and snapshot.ready(draft.stable.revision) > 0
-        and snapshot.ready(draft.canary.revision) >= needed
-        and service is not None
-        and service.only(draft.canary.revision, needed)
+        and _has_ready_pods(draft, needed)
     )
     wanted = current
-    if snapshot.ready(draft.canary.revision) == 0 and snapshot.ready(draft.stable.revision) > 0:
+    is_unfit = snapshot.ready(draft.canary.revision) == 0 or draft.status.baseline is None
+    if is_unfit and snapshot.ready(draft.stable.revision) > 0:
         wanted = 0
-    elif step.weight < current or may_rise:
+    elif not is_unfit and (step.weight < current or may_rise):
         wanted = step.weight
     if wanted != current:
         draft.weigh(wanted)
@@ -198,7 +246,7 @@ def _route_share(draft: Draft) -> None:
         draft.tell(
             EventReason.WEIGHT_CHANGED,
             f"Weight {current}% -> {wanted}% for {draft.canary.model_version}"
-            + (", whose pods are not ready." if wanted == 0 else "."),
+            + (", which has no ready pod or no baseline." if wanted == 0 else "."),
             warning=wanted == 0,
         )
     elif step.since is None and current == step.weight and rollback.routed(draft, current):
