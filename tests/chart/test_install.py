@@ -26,22 +26,24 @@ ROUTES = ("gateway.networking.k8s.io", "httproutes")
 LEASES = ("coordination.k8s.io", "leases")
 
 NEEDED: list[tuple[str, Resource, str]] = [
-    (USERS, ROLLOUTS, "get list watch"),
-    (USERS, (*ROLLOUTS, "status"), "get update patch"),
+    (USERS, ROLLOUTS, "list watch"),
+    (USERS, (*ROLLOUTS, "status"), "update"),
     (USERS, (*ROLLOUTS, "finalizers"), "update"),
     (USERS, DEPLOYMENTS, "get list watch create patch delete"),
     (USERS, SERVICES, "get list watch create patch"),
     (USERS, SLICES, "list watch"),
     (USERS, ROUTES, "get list watch create patch"),
-    (USERS, ("", "events"), "create patch"),
-    (USERS, ("events.k8s.io", "events"), "create patch"),
+    (USERS, ("", "events"), "create"),
     ("", ("", "namespaces"), "list watch"),
     ("", ("apiextensions.k8s.io", "customresourcedefinitions"), "list watch"),
     (HOME, LEASES, "create"),
     (HOME, (*LEASES, "", "lossgate"), "get update"),
 ]
 DENIED: list[tuple[str, Resource, str]] = [
-    (USERS, ROLLOUTS, "create update patch delete"),
+    (USERS, ROLLOUTS, "get create update patch delete"),
+    (USERS, (*ROLLOUTS, "status"), "get patch"),
+    (USERS, ("", "events"), "get list patch update"),
+    (USERS, ("events.k8s.io", "events"), "create patch"),
     (USERS, DEPLOYMENTS, "update deletecollection"),
     (USERS, SERVICES, "update delete"),
     (USERS, ROUTES, "update delete"),

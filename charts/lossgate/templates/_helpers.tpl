@@ -46,10 +46,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "lossgate.rules" -}}
 - apiGroups: [lossgate.io]
   resources: [modelrollouts]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [lossgate.io]
   resources: [modelrollouts/status]
-  verbs: [get, update, patch]
+  verbs: [update]
 # Owner references that block deletion need it.
 - apiGroups: [lossgate.io]
   resources: [modelrollouts/finalizers]
@@ -66,7 +66,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, list, watch, create, patch]
-- apiGroups: ["", events.k8s.io]
+- apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end }}
