@@ -405,6 +405,20 @@ async def test_the_baseline_is_the_mean_of_the_history_and_the_rate_is_that_of_n
     assert baseline.predictions_per_second == pytest.approx(4.0, rel=0.05)
 
 
+async def test_the_baseline_of_versions_that_cannot_be_told_apart_is_ambiguous(
+    source: PrometheusSource, prometheus: PrometheusServer, namespace: str
+) -> None:
+    pod = ScrapedPod({"namespace": namespace, "pod": "a"})
+    for at in scrape_times(30):
+        pod.scrape(at)
+    prometheus.write(pod.series())
+    target = Target(namespace, "r1")
+    answer = await source.baseline(a_baseline_request(prometheus.url, START + 140, target))
+    assert isinstance(answer, Flaw)
+    assert answer.reason is Reason.AMBIGUOUS_SERIES
+    assert "lossgate.io/revision" in answer.message
+
+
 async def test_the_baseline_of_a_version_never_seen_is_missing(
     source: PrometheusSource, prometheus: PrometheusServer, namespace: str
 ) -> None:

@@ -112,6 +112,7 @@ def baseline_query(request: BaselineRequest) -> str:
     matchers = _matchers(scope, targets)
     losses = [Counters((name,), matchers) for name in (names.count, names.sum, names.sum_of_squares)]
     arrivals = [Counters((name,), matchers) for name in (names.count, names.predictions)]
+    unmarked = Counters((names.count,), _matchers(scope, targets, without_revision=True))
     history = " or ".join(_named(f"increase({c.selector}[{HISTORY_SECONDS}s])", c.names[0]) for c in losses)
     return _joined(
         group,
@@ -120,6 +121,7 @@ def baseline_query(request: BaselineRequest) -> str:
             (Part.SERIES, "count", history),
             (Part.NON_FINITE, "count", f"({history}) * 0 != 0"),
             (Part.RATE, "sum", " or ".join(_named(_rate(c, group), c.names[0]) for c in arrivals)),
+            (Part.UNMARKED, "count", unmarked.at(LOOK_BACKS.last_seconds)),
         ),
     )
 

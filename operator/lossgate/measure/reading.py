@@ -47,8 +47,9 @@ def read_looks(rows: Iterable[Row], request: LookRequest) -> LookAnswer:
 def read_baseline(rows: Iterable[Row], request: BaselineRequest) -> BaselineAnswer:
     """Return the history of the one version that was asked for."""
     cells = _cells(rows, group_labels(request.scope, [request.target]))
-    arm = _Arm(request.scope, request.target, cells.get(_key(request.target), {}), _Surroundings([], {}))
-    return arm.history(request.at)
+    own = cells.get(_key(request.target), {})
+    surroundings = _Surroundings([own], cells.get(_key(request.target, revision=""), {}))
+    return _Arm(request.scope, request.target, own, surroundings).history(request.at)
 
 
 _Key = tuple[str, ...]
@@ -121,7 +122,7 @@ class _Arm:
         if problem:
             return problem
         if n is None:
-            return Missing(at, predictions_rate, self._none_matched(at))
+            return self._unmarked(at) or Missing(at, predictions_rate, self._none_matched(at))
         problem = self._unlike(at, n)
         if problem:
             return problem
@@ -145,12 +146,16 @@ class _Arm:
         if self._value(Part.FRESH, names.count, end) is not None:
             what = "its counters came back after a gap, or from values that were no numbers"
             return self._flaw(end, Reason.STALE_SAMPLES, f"{what}; this look is dropped, the next one counts")
-        unmarked = self.surroundings.without_revision(names.count, end)
-        if unmarked:
-            what = f"{unmarked:g} series of {names.count} carry no label {self.scope.revision_label}"
-            remedy = "so versions cannot be told apart: relabel them from the pod label lossgate.io/revision"
-            return self._flaw(end, Reason.AMBIGUOUS_SERIES, f"{what}, {remedy}")
-        return Missing(end, self._predictions(end), self._none_matched(end))
+        return self._unmarked(end) or Missing(end, self._predictions(end), self._none_matched(end))
+
+    def _unmarked(self, end: int) -> Flaw | None:
+        count = self.scope.series.count
+        unmarked = self.surroundings.without_revision(count, end)
+        if not unmarked:
+            return None
+        what = f"{unmarked:g} series of {count} carry no label {self.scope.revision_label}"
+        remedy = "so versions cannot be told apart: relabel them from the pod label lossgate.io/revision"
+        return self._flaw(end, Reason.AMBIGUOUS_SERIES, f"{what}, {remedy}")
 
     def _unlike(self, end: int, n: float) -> NonFiniteSum | Flaw | None:
         names = self.scope.series
