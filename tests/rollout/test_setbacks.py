@@ -121,6 +121,8 @@ def test_harm_stays_final_though_another_version_was_tried_since() -> None:
     world.run(200)
     assert phase(world) is Phase.ROLLED_BACK
     assert world.weights == (100, 0)
+    assert world.status.canary is not None
+    assert world.status.canary.model_version == "v4", "the status speaks of the version that the spec asks for"
 
 
 def test_conditions_follow_the_generation() -> None:

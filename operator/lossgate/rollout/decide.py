@@ -85,7 +85,7 @@ def _rest(draft: Draft) -> None:
     if target == draft.stable.revision:
         _serve_what_is_asked(draft)
     elif _was_rolled_back(status, target):
-        if status.phase is Phase.HEALTHY:
+        if status.canary is None or status.canary.revision != target:
             _refuse_again(draft)
     else:
         steps.start(draft)
