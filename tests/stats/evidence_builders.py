@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from lossgate.stats import Baseline, Gate, GateConfig, Increment, Look
+from lossgate.stats import Arm, Baseline, Gate, GateConfig, Increment, Look
 
 CLIP = math.log(1e6)
 A_BASELINE = Baseline(mean=0.3, variance=0.7, labels=10_000)
@@ -31,14 +31,18 @@ def an_increment(n: float, mean: float = 0.3, variance: float = 0.7) -> Incremen
     return Increment(n, n * mean, n * (variance + mean * mean))
 
 
+def one_stratum(end: float, stable: Increment, canary: Increment) -> Look:
+    return Look(end, Arm.of(stable), Arm.of(canary))
+
+
 def a_look(end: float, *, stable: float = 0.3, canary: float = 0.3, labels: tuple[float, float] = (3800, 200)) -> Look:
-    return Look(end, an_increment(labels[0], stable), an_increment(labels[1], canary))
+    return one_stratum(end, an_increment(labels[0], stable), an_increment(labels[1], canary))
 
 
 def wavy_looks(canary_total: float, count: int) -> list[Look]:
     """The stream of golden value 9: sums that swing with sine and cosine."""
     return [
-        Look(
+        one_stratum(
             float(k),
             stable=Increment(3800, 1140 + 20 * math.cos(k), 2900),
             canary=Increment(200, canary_total + 6 * math.sin(k), 170),

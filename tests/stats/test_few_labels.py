@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from lossgate.stats import Gate, Increment, Look, Verdict
-from tests.stats.evidence_builders import A_BASELINE, a_config, an_increment
+from lossgate.stats import Gate, Increment, Verdict
+from tests.stats.evidence_builders import A_BASELINE, a_config, an_increment, one_stratum
 
 
 def test_bounds_that_no_number_of_standard_errors_reaches_are_unknown() -> None:
     config = a_config(margin=0.01, step_margin=0.01)
-    gate = Gate.start(config, A_BASELINE).observe(Look(1.0, an_increment(20), an_increment(1, 0.3, 0.0)))
+    gate = Gate.start(config, A_BASELINE).observe(one_stratum(1.0, an_increment(20), an_increment(1, 0.3, 0.0)))
     judgement = gate.judge()
     assert judgement.verdict is Verdict.CONTINUE
     assert judgement.delta == pytest.approx(0.0, abs=1e-12)

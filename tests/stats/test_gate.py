@@ -1,16 +1,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lossgate.stats import Cause, Gate, Increment, Look, Verdict
-from lossgate.stats import guard as early_guard
-from lossgate.stats.side import Moments, Side, evidence
-from tests.stats.evidence_builders import A_BASELINE, a_config, a_look, an_increment, observed, wavy_looks
+from lossgate.stats.bank import SUMS, WEIGHT
+from lossgate.stats.rules import Rules
+from tests.stats.evidence_builders import (
+    A_BASELINE,
+    a_config,
+    a_look,
+    an_increment,
+    observed,
+    one_stratum,
+    wavy_looks,
+)
 
 NOTHING = Increment(0, 0, 0)
 
@@ -29,22 +37,22 @@ def first_verdict(gate: Gate, looks: list[Look]) -> tuple[int, Verdict] | None:
 
 def test_three_looks() -> None:
     looks = [
-        Look(1, stable=Increment(190, 57, 150), canary=Increment(10, 9.5, 40.25)),
-        Look(2, stable=Increment(201.5, 62.125, 160.5), canary=Increment(8.5, 7.25, 30)),
-        Look(3, stable=Increment(188, 55.5, 140.25), canary=Increment(12, 14.75, 66)),
+        one_stratum(1, stable=Increment(190, 57, 150), canary=Increment(10, 9.5, 40.25)),
+        one_stratum(2, stable=Increment(201.5, 62.125, 160.5), canary=Increment(8.5, 7.25, 30)),
+        one_stratum(3, stable=Increment(188, 55.5, 140.25), canary=Increment(12, 14.75, 66)),
     ]
     gate, sums = a_gate(), [0.0]
     for look in looks:
         gate = gate.observe(look)
-        sums.append(gate.harm_side.total)
+        sums.append(float(gate.bank.strata[SUMS][0, 0, 0]))
     steps = [after - before for before, after in pairwise(sums)]
     assert steps == pytest.approx([6.0325, 4.3162351190476, 10.3685], abs=1e-10)
-    assert gate.moments.weight == pytest.approx(28.935952380952, abs=1e-10)
-    assert gate.moments.variance(1.05) == pytest.approx(103.86720138137, abs=1e-10)
-    estimate = gate.harm_side.estimate(gate.moments, 1.05)
-    assert estimate is not None
-    assert estimate.theta == pytest.approx(0.71596866231661, abs=1e-12)
-    assert estimate.theta / math.sqrt(estimate.variance) == pytest.approx(2.0327903006433, abs=1e-10)
+    weight, estimates = float(gate.bank.strata[WEIGHT, 0, 0]), gate.bank.estimates()
+    theta, variance = float(estimates.theta[0, 0]), float(estimates.variance[0, 0])
+    assert weight == pytest.approx(28.935952380952, abs=1e-10)
+    assert variance * weight**2 == pytest.approx(103.86720138137, abs=1e-10)
+    assert theta == pytest.approx(0.71596866231661, abs=1e-12)
+    assert theta / math.sqrt(variance) == pytest.approx(2.0327903006433, abs=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -66,13 +74,11 @@ def test_streams(
 ) -> None:
     looks = wavy_looks(canary_total, 200)
     gate = observed(a_gate(guard_excess=0.1), looks)
-    estimate = gate.harm_side.estimate(gate.moments, 1.05)
-    assert estimate is not None
-    assert estimate.z == pytest.approx(z, rel=1e-9, abs=1e-11)
-    assert estimate.information == pytest.approx(information, rel=1e-9)
-    assert evidence(estimate, 0.015, 1.0) == pytest.approx(for_harm, rel=1e-8)
-    assert evidence(estimate, 0.015, -1.0) == pytest.approx(for_safety, rel=1e-8)
-    assert early_guard.log_evidence(gate.guard) == pytest.approx(guard, rel=1e-9)
+    estimates = gate.bank.estimates()
+    assert estimates.z == pytest.approx(z, rel=1e-9, abs=1e-11)
+    assert 1 / estimates.variance == pytest.approx(information, rel=1e-9)
+    assert gate.bank.log_evidence(estimates)[:, 0] == pytest.approx([for_harm, for_safety], rel=1e-8)
+    assert gate.bank.guard_log_evidence() == pytest.approx(guard, rel=1e-9)
     assert first_verdict(a_gate(guard_excess=0.1), looks) == verdict
 
 
@@ -89,14 +95,14 @@ def test_harm_is_final() -> None:
     assert (gate.verdict(), gate.judge().cause) == (Verdict.HARM, Cause.GUARD)
     gate = observed(gate, [a_look(k, canary=0.1) for k in range(5, 200)])
     assert gate.verdict() is Verdict.HARM
-    gate = observed(gate, [Look(200.0 + k, an_increment(3800), NOTHING) for k in range(10)])
+    gate = observed(gate, [one_stratum(200.0 + k, an_increment(3800), NOTHING) for k in range(10)])
     assert gate.verdict() is Verdict.HARM, "labels that stop coming do not undo it"
 
 
 def test_a_step_that_may_be_left_may_still_turn_out_harmful() -> None:
     gate = observed(a_gate(), wavy_looks(57, 80))
     assert gate.verdict() is Verdict.NON_INFERIOR
-    gate = observed(gate, [replace(look, end=look.end + 100) for look in wavy_looks(75, 60)])
+    gate = observed(gate, [look._replace(end=look.end + 100) for look in wavy_looks(75, 60)])
     assert gate.verdict() is Verdict.NON_INFERIOR, "what was shown stays shown"
     gate = observed(gate, [a_look(1000.0 + k, canary=1.5) for k in range(200)])
     assert gate.verdict() is Verdict.HARM
@@ -110,9 +116,9 @@ def test_catastrophe_is_found_within_looks() -> None:
 
 
 def test_no_verdict_of_the_main_rule_before_its_looks() -> None:
-    harmful = [Look(float(k), an_increment(3800, 0.3, 0.01), an_increment(200, 0.36, 0.01)) for k in range(41)]
+    harmful = [one_stratum(float(k), an_increment(3800, 0.3, 0.01), an_increment(200, 0.36, 0.01)) for k in range(41)]
     assert first_verdict(a_gate(), harmful) == (40, Verdict.HARM)
-    better = [Look(float(k), an_increment(3800, 0.3, 0.01), an_increment(200, 0.2, 0.01)) for k in range(81)]
+    better = [one_stratum(float(k), an_increment(3800, 0.3, 0.01), an_increment(200, 0.2, 0.01)) for k in range(81)]
     assert first_verdict(a_gate(), better) == (80, Verdict.NON_INFERIOR)
 
 
@@ -121,17 +127,17 @@ def test_no_verdict_of_the_main_rule_before_its_labels() -> None:
     wide = {"step_margin": 3.0, "margin": 3.0}
     assert first_verdict(a_gate(min_labels=1000, **wide), looks) == (200, Verdict.NON_INFERIOR)
     one = an_increment(1, 0.05, 0.0)
-    few = [Look(float(k), an_increment(9000), one) for k in range(400)]
+    few = [one_stratum(float(k), an_increment(9000), one) for k in range(400)]
     assert first_verdict(a_gate(min_labels=0, **wide), few) == (100, Verdict.NON_INFERIOR), "99 labels show nothing"
 
 
 def test_risk_is_split_over_the_steps_for_harm_only() -> None:
-    one, three = a_gate().config, a_gate(steps=3).config
-    assert three.harm_log_bound == pytest.approx(one.harm_log_bound + math.log(3))
+    one, three = (Rules.of(a_config(steps=steps), A_BASELINE) for steps in (1, 3))
+    assert three.log_bounds[0] == pytest.approx(one.log_bounds[0] + math.log(3))
     assert three.guard_log_bound == pytest.approx(one.guard_log_bound + math.log(3))
-    assert three.safety_log_bound == one.safety_log_bound
-    spent = math.exp(-one.harm_log_bound) + math.exp(-one.guard_log_bound)
-    assert spent == pytest.approx(one.rollback_risk)
+    assert three.log_bounds[1] == one.log_bounds[1]
+    spent = np.exp(-one.log_bounds[0]) + np.exp(-one.guard_log_bound)
+    assert spent == pytest.approx(0.05)
 
 
 def test_loose_step_margin_passes_sooner_and_leaves_harm_alone() -> None:
@@ -156,9 +162,9 @@ def test_drift_that_both_versions_share_is_no_effect_when_the_share_of_traffic_m
 
 def test_no_labels_for_ten_looks_holds_until_they_come_back() -> None:
     gate = observed(a_gate(), [a_look(k) for k in range(3)])
-    gate = observed(gate, [Look(10.0 + k, an_increment(3800), NOTHING) for k in range(9)])
+    gate = observed(gate, [one_stratum(10.0 + k, an_increment(3800), NOTHING) for k in range(9)])
     assert gate.verdict() is Verdict.CONTINUE
-    gate = gate.observe(Look(30, NOTHING, an_increment(200)))
+    gate = gate.observe(one_stratum(30, NOTHING, an_increment(200)))
     assert gate.judge().verdict is Verdict.HOLD
     assert (gate.looks, gate.judge().labels_canary) == (3, 600.0), "looks without labels are no evidence"
     assert gate.observe(a_look(31)).verdict() is Verdict.CONTINUE
@@ -166,7 +172,7 @@ def test_no_labels_for_ten_looks_holds_until_they_come_back() -> None:
 
 def test_a_step_is_not_left_while_labels_are_missing() -> None:
     gate = observed(a_gate(), wavy_looks(57, 80))
-    held = observed(gate, [Look(100.0 + k, an_increment(3800), NOTHING) for k in range(10)])
+    held = observed(gate, [one_stratum(100.0 + k, an_increment(3800), NOTHING) for k in range(10)])
     assert held.verdict() is Verdict.HOLD
     assert held.observe(a_look(200)).verdict() is Verdict.NON_INFERIOR
 
@@ -195,7 +201,7 @@ def test_nothing_is_told_before_the_first_look() -> None:
 
 
 def test_losses_without_any_spread_tell_nothing() -> None:
-    looks = [Look(float(k), Increment(100, 30, 9), Increment(100, 20, 4)) for k in range(200)]
+    looks = [one_stratum(float(k), Increment(100, 30, 9), Increment(100, 20, 4)) for k in range(200)]
     judgement = observed(a_gate(), looks).judge()
     assert judgement.verdict is Verdict.CONTINUE
     assert judgement.safety is None
@@ -223,13 +229,8 @@ def test_absolute_margin_is_in_loss_units() -> None:
 def test_higher_canary_losses_are_never_less_evidence_for_harm() -> None:
     def for_harm(shift: float) -> float:
         canary = Increment(200, 200 * (0.1 + shift), 200 * (0.7 + (0.1 + shift) ** 2))
-        look = Look(1, an_increment(3800), canary)
-        weight = 200 * 3800 / 4000
-        moments = Moments().add(look, weight)
-        side = Side().add(1, weight * (canary.total / 200 - 1.05 * 0.3), weight, moments, 1.05)
-        estimate = side.estimate(moments, 1.05)
-        assert estimate is not None
-        return evidence(estimate, 0.015, 1.0)
+        bank = a_gate().observe(one_stratum(1, an_increment(3800), canary)).bank
+        return float(bank.log_evidence(bank.estimates())[0, 0])
 
     values = [for_harm(step / 20) for step in range(100)]
     assert values == sorted(values)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lossgate.stats import Baseline, Gate, GateConfig, Increment, Look, Verdict, pack, unpack
-from tests.stats.evidence_builders import A_BASELINE, a_config, observed
+from lossgate.stats import Arm, Baseline, Gate, GateConfig, Increment, Look, Verdict, pack, unpack
+from tests.stats.evidence_builders import A_BASELINE, a_config, observed, one_stratum
 
 
 @st.composite
@@ -20,7 +20,7 @@ def increments(draw: st.DrawFn) -> Increment:
 
 
 streams = st.lists(st.tuples(increments(), increments()), min_size=1, max_size=90).map(
-    lambda arms: [Look(float(end), stable, canary) for end, (stable, canary) in enumerate(arms)]
+    lambda arms: [one_stratum(float(end), stable, canary) for end, (stable, canary) in enumerate(arms)]
 )
 configs = st.sampled_from(
     [
@@ -31,8 +31,9 @@ configs = st.sampled_from(
 )
 
 
-def scaled_increment(arm: Increment, factor: float) -> Increment:
-    return Increment(arm.n, arm.total * factor, arm.squares * factor * factor)
+def scaled_arm(arm: Arm, factor: float) -> Arm:
+    total = arm.total
+    return Arm.of(Increment(total.n, total.total * factor, total.squares * factor * factor))
 
 
 def scaled(gate: Gate, factor: float) -> Gate:
@@ -49,7 +50,7 @@ def scaled(gate: Gate, factor: float) -> Gate:
 def test_unit_of_the_loss_does_not_matter(looks: list[Look], config: GateConfig, power: int) -> None:
     factor = 2.0**power
     start = Gate.start(config, A_BASELINE)
-    changed = [Look(x.end, scaled_increment(x.stable, factor), scaled_increment(x.canary, factor)) for x in looks]
+    changed = [Look(x.end, scaled_arm(x.stable, factor), scaled_arm(x.canary, factor)) for x in looks]
     one, other = observed(start, looks).judge(), observed(scaled(start, factor), changed).judge()
     assert (one.verdict, one.cause) == (other.verdict, other.cause)
     assert (one.harm, one.safety, one.design_effect) == (other.harm, other.safety, other.design_effect)
@@ -77,7 +78,7 @@ def test_going_on_from_the_packed_state_is_going_on(looks: list[Look], config: G
 def test_verdicts_only_move_towards_harm(looks: list[Look], config: GateConfig) -> None:
     gate, was_safe, was_harm = Gate.start(config, A_BASELINE), False, False
     for look in looks * 2:
-        gate = gate.observe(replace(look, end=(gate.last_end or 0.0) + 1.0))
+        gate = gate.observe(look._replace(end=(gate.last_end or 0.0) + 1.0))
         verdict = gate.verdict()
         if was_harm:
             assert verdict is Verdict.HARM
@@ -105,7 +106,7 @@ def test_no_magnitude_breaks_the_numbers(
     unit = mean if absolute else 1.0
     config = a_config(margin=0.2 * unit, step_margin=0.2 * unit, absolute=absolute, clip=1000 * mean)
     gate = Gate.start(config, Baseline(mean, 2 * mean * mean, 1e4))
-    gate = observed(gate, [Look(float(k), *arms) for k in range(looks)])
+    gate = observed(gate, [one_stratum(float(k), *arms) for k in range(looks)])
     judgement = gate.judge()
     numbers = (judgement.delta, judgement.harm, judgement.safety, judgement.design_effect, judgement.effective_labels)
     assert all(math.isfinite(number) for number in numbers if number is not None)

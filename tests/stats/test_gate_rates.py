@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from lossgate.stats import Baseline, Gate, Increment, Look, Verdict
-from tests.stats.evidence_builders import a_config
+from lossgate.stats import Baseline, Gate, Increment, Verdict
+from tests.stats.evidence_builders import a_config, one_stratum
 
 SHAPE, SCALE = 0.1286, 2.333
 """Gamma losses with mean .3 and variance .7: skewed, as cross-entropy is."""
@@ -29,7 +29,7 @@ def verdicts(seed: int, true_delta: float, noise: float = 0.0) -> list[Verdict]:
         for k in range(LOOKS):
             level = 0.5 * level + math.sqrt(0.75) * noise * draw.standard_normal(2)
             gate = gate.observe(
-                Look(
+                one_stratum(
                     float(k),
                     stable=_arm(draw, LABELS_STABLE, math.exp(level[0])),
                     canary=_arm(draw, LABELS_CANARY, (1 + true_delta) * math.exp(level[1])),

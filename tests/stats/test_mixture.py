@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from lossgate.stats.mixture import (
     bound,
     log_evidence,
-    log_sum_exp,
     normal_from_t,
     scale,
     scales,
@@ -61,7 +61,7 @@ def test_bound_of_three_scales(information: float, expected: float) -> None:
 @pytest.mark.parametrize(("effect", "expected"), [(0.015, 2.7662539592), (0.06, 3.0512895126), (0.24, 3.4621681461)])
 def test_bound_of_one_scale(effect: float, expected: float) -> None:
     rho = scale(effect)
-    assert bound(27000, (rho, rho, rho), math.log(20)) == pytest.approx(expected, abs=1e-8)
+    assert bound(27000, np.array([rho, rho, rho]), math.log(20)) == pytest.approx(expected, abs=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,3 @@ def test_evidence_rises_with_z_and_stays_finite() -> None:
     assert values == sorted(values)
     assert len(set(values)) == len(values)
     assert all(math.isfinite(value) for value in values)
-
-
-def test_sums_of_what_no_float_holds() -> None:
-    assert log_sum_exp([-1e5, -1e5]) == pytest.approx(-1e5 + math.log(2))
-    assert log_sum_exp([1e5, -1e5]) == 1e5

@@ -27,10 +27,10 @@ def test_state_keeps_the_verdict() -> None:
 
 def test_state_of_a_later_version_is_refused() -> None:
     with pytest.raises(StateFromTheFuture, match="later version"):
-        unpack(pack(a_gate_after(3)).replace("v1:", "v2:"))
+        unpack(pack(a_gate_after(3)).replace("v2:", "v3:"))
 
 
-@pytest.mark.parametrize("spoil", [lambda text: "", lambda text: text[3:], lambda text: text[:-9], lambda text: "v1:"])
+@pytest.mark.parametrize("spoil", [lambda text: "", lambda text: text[3:], lambda text: text[:-9], lambda text: "v2:"])
 def test_damaged_state_is_refused(spoil: Callable[[str], str]) -> None:
     with pytest.raises(ValueError, match="afresh"):
         unpack(spoil(pack(a_gate_after(20))))

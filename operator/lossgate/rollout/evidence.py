@@ -24,6 +24,7 @@ from lossgate.rollout.snapshot import (
     NonFinite,
 )
 from lossgate.stats import (
+    Arm,
     Baseline,
     Gate,
     GateConfig,
@@ -183,7 +184,7 @@ def _take_look(draft: Draft, gate: Gate, look: LookSeen) -> tuple[Gate, Finding 
     if isinstance(look.canary, NonFinite):
         return _take_non_finite(draft, gate, look.end, look.canary)
     draft.set(analysis=draft.analysis.model_copy(update={"non_finite_looks": 0}))
-    gate = gate.observe(Look(look.end, _increment(look.stable), _increment(look.canary)))
+    gate = gate.observe(Look(look.end, _arm(look.stable), _arm(look.canary)))
     if gate.verdict() is Verdict.HOLD:
         draft.hold(*_why_empty(look))
     elif _labels(look.stable) > 0 and _labels(look.canary) > 0:
@@ -200,10 +201,10 @@ def _take_non_finite(draft: Draft, gate: Gate, end: float, seen: NonFinite) -> t
     return gate.skip(end), Finding(harm=Reason.NON_FINITE_LOSS, message=message)
 
 
-def _increment(arm: ArmSeen) -> Increment:
+def _arm(arm: ArmSeen) -> Arm:
     if isinstance(arm, ArmSample):
-        return Increment(arm.n, arm.total, arm.squares)
-    return Increment(0.0, 0.0, 0.0)
+        return Arm.of(Increment(arm.n, arm.total, arm.squares))
+    return Arm({})
 
 
 def _labels(arm: ArmSeen) -> float:

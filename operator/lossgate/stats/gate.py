@@ -2,82 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
-from lossgate.stats import guard as early_guard
-from lossgate.stats.config import (
-    MAX_EMPTY_LOOKS,
-    MIN_BUCKET_LABELS,
-    MIN_LOOKS_HARM,
-    MIN_LOOKS_SAFE,
-    GateConfig,
-)
-from lossgate.stats.evidence import Baseline, Look
-from lossgate.stats.mixture import FIXED_SAMPLE_EFFECT
-from lossgate.stats.side import Estimate, Moments, Side, evidence, reach
+import numpy as np
 
-ANYTIME_COST = 2.2
-"""Looks that the gate needs at the median, as a multiple of a fixed-sample test with the same power (simulated)."""
+from lossgate.stats.arrays import Array
+from lossgate.stats.bank import ROWS, Bank, Pods
+from lossgate.stats.config import MAX_AGES, MAX_EMPTY_LOOKS, MAX_POD_GROUPS, GateConfig
+from lossgate.stats.evidence import Baseline, Increment, Look, PodIncrement
+from lossgate.stats.judgement import Cause, Hold, Judgement, Verdict, judge
+from lossgate.stats.rules import Rules
 
-
-class Verdict(StrEnum):
-    """What may be concluded; `Inconclusive` is said by whoever sets a deadline."""
-
-    CONTINUE = "Continue"
-    HARM = "Harm"
-    NON_INFERIOR = "NonInferior"
-    HOLD = "Hold"
-    INCONCLUSIVE = "Inconclusive"
-
-
-class Cause(StrEnum):
-    """Which rule found harm."""
-
-    NONE = "None"
-    GUARD = "Guard"
-    MAIN_RULE = "MainRule"
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """A verdict and the numbers behind it; None where nothing can be told yet.
-
-    Attributes:
-        verdict: What may be concluded.
-        cause: The rule that found harm.
-        looks: Looks that entered the evidence.
-        labels_stable: Labels of the stable version that entered it.
-        labels_canary: Labels of the canary that entered it.
-        mean_stable: Mean loss of the stable version.
-        mean_canary: Mean loss of the canary.
-        delta: Canary loss minus stable loss, contrasted look by look: a fraction of the stable mean, or loss units for
-            an absolute margin. It may differ from the difference of the two means, which mixes times of day.
-        lower: Lower bound of delta at the rollback risk, valid at all looks together.
-        upper: Upper bound of delta at the promotion risk, valid at all looks together.
-        harm: Evidence for harm as a share of what is needed.
-        safety: Evidence for safety as a share of what is needed.
-        design_effect: How much noisier the looks are than independent labels would make them.
-        effective_labels: Canary labels divided by the design effect.
-        looks_needed: Looks needed in all at the present estimate.
-    """
-
-    verdict: Verdict
-    cause: Cause
-    looks: int
-    labels_stable: float
-    labels_canary: float
-    mean_stable: float | None = None
-    mean_canary: float | None = None
-    delta: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    harm: float | None = None
-    safety: float | None = None
-    design_effect: float | None = None
-    effective_labels: float | None = None
-    looks_needed: float | None = None
+_NOTHING = Increment(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,33 +28,56 @@ class Gate:
 
     config: GateConfig
     baseline: Baseline
-    looks: int = 0
+    bank: Bank
+    """The test of the whole, then one of each listed class."""
+    ages: tuple[str, ...]
+    """Label ages seen, in the order of the strata."""
+    pods: tuple[str, ...] = ()
+    """Stable pods seen, in the order of the bank's; groups of them once there are more than 32."""
     empty_looks: int = 0
     """Looks in a row without labels in one of the versions."""
+    empty: Hold = Hold.NO_LABELS
+    """Which version the last of them was empty for."""
+    ages_missing: bool = False
+    """Whether the last look was left out because its labels tell no age."""
     last_end: float | None = None
     """End of the last look taken or skipped (Unix seconds)."""
-    harm_cause: Cause = Cause.NONE
-    is_safe: bool = False
-    moments: Moments = Moments()  # noqa: RUF009 - immutable
-    harm_side: Side = Side()  # noqa: RUF009 - immutable
-    safety_side: Side = Side()  # noqa: RUF009 - immutable
-    guard: early_guard.Guard = early_guard.START
 
     @classmethod
     def start(cls, config: GateConfig, baseline: Baseline) -> Gate:
         """Return a gate without evidence."""
-        return cls(config, baseline)
+        ages = () if config.by_age else ("",)
+        return cls(config, baseline, Bank.start(Rules.of(config, baseline), len(ages)), ages)
+
+    @property
+    def looks(self) -> int:
+        """Looks that entered the evidence."""
+        return int(self.bank.looks[0])
 
     def observe(self, look: Look) -> Gate:
         """Return the gate after a look; one that ends no later than the last one changes nothing.
 
-        A look with no label in one of the versions is no evidence: it only counts towards Hold.
+        A look with no label in one of the versions is no evidence: it only counts towards Hold. Neither is one whose
+        labels tell no age though they should.
+
+        Raises:
+            ValueError: More than 8 label ages have come.
         """
         if self.last_end is not None and look.end <= self.last_end:
             return self
-        if look.stable.n == 0 or look.canary.n == 0:
-            return replace(self, last_end=look.end, empty_looks=self.empty_looks + 1)
-        return self._take(look)._latch()
+        if self.config.by_age and any(arm.ages.get("", _NOTHING).n > 0 for arm in (look.stable, look.canary)):
+            return replace(self, last_end=look.end, ages_missing=True)
+        gate = self._with_ages(look)._with_pods(look.stable.pods)
+        bank = gate.bank.advance(gate._numbers(look), gate._pods(look))
+        hold = None if bank.looks[0] > self.bank.looks[0] else _empty(look)
+        return replace(
+            gate,
+            bank=bank,
+            last_end=look.end,
+            ages_missing=False,
+            empty_looks=self.empty_looks + 1 if hold else 0,
+            empty=hold or self.empty,
+        )
 
     def skip(self, end: float) -> Gate:
         """Return the gate with the look that ends at `end` left out: its numbers cannot be used."""
@@ -124,115 +85,111 @@ class Gate:
             return self
         return replace(self, last_end=end)
 
+    @property
+    def hold(self) -> Hold | None:
+        """Why nothing can be concluded at present."""
+        if self.ages_missing:
+            return Hold.AGES_MISSING
+        return self.empty if self.empty_looks >= MAX_EMPTY_LOOKS else None
+
+    @property
+    def cause(self) -> Cause:
+        """Which rule found harm."""
+        if self.bank.by_guard.any():
+            return Cause.GUARD
+        return Cause.MAIN_RULE if self.bank.by_main_rule.any() else Cause.NONE
+
     def verdict(self) -> Verdict:
         """Return what may be concluded now."""
-        if self.harm_cause is not Cause.NONE:
+        if self.bank.harm.any():
             return Verdict.HARM
-        if self.empty_looks >= MAX_EMPTY_LOOKS:
+        if self.hold is not None:
             return Verdict.HOLD
-        return Verdict.NON_INFERIOR if self.is_safe else Verdict.CONTINUE
+        return Verdict.NON_INFERIOR if self.bank.safe.all() else Verdict.CONTINUE
 
     def judge(self) -> Judgement:
         """Return the verdict with the numbers behind it."""
-        counts = (self.looks, self.moments.stable_n, self.moments.canary_n)
-        harm, safety = self._harm_estimate(), self._safety_estimate()
-        if harm is None or safety is None or self.moments.stable_total <= 0:
-            return Judgement(self.verdict(), self.harm_cause, *counts)
-        config, moments = self.config, self.moments
-        mean_stable = moments.stable_total / moments.stable_n
-        unit = 1.0 if config.absolute else moments.stable_level / moments.weight
-        below = reach(harm, self._effect(config.margin), config.harm_log_bound)
-        above = reach(safety, self._effect(config.step_margin), config.safety_log_bound)
-        return Judgement(
-            self.verdict(),
-            self.harm_cause,
-            *counts,
-            mean_stable=mean_stable,
-            mean_canary=moments.canary_total / moments.canary_n,
-            delta=harm.theta / unit + config.margin,
-            lower=None if below is None else (harm.theta - below) / unit + config.margin,
-            upper=None if above is None else (safety.theta + above) / unit + config.step_margin,
-            harm=self._harm_share(harm),
-            safety=max(0.0, self._safety_log_evidence(safety) / config.safety_log_bound),
-            design_effect=harm.design_effect,
-            effective_labels=moments.canary_n / harm.design_effect,
-            looks_needed=self._looks_needed(harm, safety),
-        )
+        return judge(self.config, self.bank, self.verdict(), self.cause, self.hold)
 
-    def _take(self, look: Look) -> Gate:
-        config, looks = self.config, self.looks + 1
-        stable, canary = look.stable, look.canary
-        weight = canary.n * stable.n / (canary.n + stable.n)
-        moments = self.moments.add(look, weight)
-
-        def side(before: Side, margin: float) -> Side:
-            contrast = canary.total / canary.n - config.ratio(margin) * stable.total / stable.n - config.offset(margin)
-            return before.add(looks, weight * contrast, weight, moments, config.ratio(margin))
-
-        stable_mean = self.moments.stable_total / self.moments.stable_n if self.moments.stable_n else self.baseline.mean
-        ratio = config.guard_ratio(self.baseline.mean)
-        return replace(
-            self,
-            looks=looks,
-            empty_looks=0,
-            last_end=look.end,
-            moments=moments,
-            harm_side=side(self.harm_side, config.margin),
-            safety_side=side(self.safety_side, config.step_margin),
-            guard=early_guard.bet(self.guard, stable, canary, stable_mean, ratio, self.baseline, config.clip),
-        )
-
-    def _latch(self) -> Gate:
-        if self.harm_cause is not Cause.NONE:
+    def _with_ages(self, look: Look) -> Gate:
+        if not self.config.by_age:
             return self
-        cause = self._find_harm()
-        return replace(self, harm_cause=cause, is_safe=self.is_safe or self._find_safety())
+        new = sorted({*look.stable.ages, *look.canary.ages} - {*self.ages, ""})
+        if not new:
+            return self
+        ages = (*self.ages, *new)
+        if len(ages) > MAX_AGES:
+            raise ValueError(f"label ages are {list(ages)}: at most {MAX_AGES} can be told apart; use fewer buckets")
+        more = np.zeros((ROWS, len(new), len(self.bank.looks)))
+        return replace(
+            self, ages=ages, bank=replace(self.bank, strata=np.concatenate([self.bank.strata, more], axis=1))
+        )
 
-    def _find_harm(self) -> Cause:
-        config = self.config
-        if early_guard.log_evidence(self.guard) >= config.guard_log_bound:
-            return Cause.GUARD
-        if self.looks < MIN_LOOKS_HARM or self.moments.canary_n < config.min_labels:
-            return Cause.NONE
-        estimate = self._harm_estimate()
-        if estimate is None or self._harm_log_evidence(estimate) < config.harm_log_bound:
-            return Cause.NONE
-        return Cause.MAIN_RULE
+    def _with_pods(self, seen: Mapping[str, PodIncrement]) -> Gate:
+        names = sorted({*seen} - {*self.pods})
+        if not names or len(self.pods) == MAX_POD_GROUPS:
+            return self
+        if len(self.pods) + len(names) > MAX_POD_GROUPS:
+            return self._grouped()
+        more = np.zeros((2, len(names), len(self.bank.looks)))
+        bank = replace(self.bank, pods=np.concatenate([self.bank.pods, more], axis=1))
+        return replace(self, pods=(*self.pods, *names), bank=bank)
 
-    def _find_safety(self) -> bool:
-        enough = max(self.config.min_labels, MIN_BUCKET_LABELS)
-        if self.looks < MIN_LOOKS_SAFE or self.moments.canary_n < enough:
-            return False
-        estimate = self._safety_estimate()
-        return estimate is not None and self._safety_log_evidence(estimate) >= self.config.safety_log_bound
+    def _grouped(self) -> Gate:
+        """Return the gate with its pods in groups by their names' checksum, which no restart changes."""
+        pods = np.zeros((2, MAX_POD_GROUPS, len(self.bank.looks)))
+        for index, name in enumerate(self.pods):
+            pods[:, _group(name)] += self.bank.pods[:, index]
+        names = tuple(f"group {index}" for index in range(MAX_POD_GROUPS))
+        return replace(self, pods=names, bank=replace(self.bank, pods=pods))
 
-    def _effect(self, margin: float) -> float:
-        return self.config.effect(margin, self.baseline.mean)
+    def _numbers(self, look: Look) -> Array:
+        """Return the look as the bank takes it: ages of the whole, and each class in the first stratum."""
+        numbers = np.zeros((6, len(self.ages), len(self.bank.looks)))
+        canary, stable = look.canary, look.stable
+        if not self.config.by_age:
+            numbers[:, 0, 0] = _six(canary.total, stable.total)
+        elif self.ages:
+            numbers[:, :, 0] = np.transpose(
+                [_six(canary.ages.get(age, _NOTHING), stable.ages.get(age, _NOTHING)) for age in self.ages]
+            )
+        if self.config.per_class is not None and self.ages:
+            numbers[:, 0, 1:] = np.transpose(
+                [
+                    _six(canary.classes.get(name, _NOTHING), stable.classes.get(name, _NOTHING))
+                    for name in self.config.per_class.names
+                ]
+            )
+        return numbers
 
-    def _harm_estimate(self) -> Estimate | None:
-        return self.harm_side.estimate(self.moments, self.config.ratio(self.config.margin))
-
-    def _safety_estimate(self) -> Estimate | None:
-        return self.safety_side.estimate(self.moments, self.config.ratio(self.config.step_margin))
-
-    def _harm_log_evidence(self, estimate: Estimate) -> float:
-        return evidence(estimate, self._effect(self.config.margin), 1.0)
-
-    def _safety_log_evidence(self, estimate: Estimate) -> float:
-        return evidence(estimate, self._effect(self.config.step_margin), -1.0)
-
-    def _harm_share(self, estimate: Estimate) -> float:
-        main = self._harm_log_evidence(estimate) / self.config.harm_log_bound
-        guard = early_guard.log_evidence(self.guard) / self.config.guard_log_bound
-        return max(0.0, main, guard)
-
-    def _looks_needed(self, harm: Estimate, safety: Estimate) -> float | None:
-        """Looks in all until the nearer verdict, if the estimate stays where it is."""
-        toward_harm = harm.theta > 0
-        estimate = harm if toward_harm else safety
-        minimum = MIN_LOOKS_HARM if toward_harm else MIN_LOOKS_SAFE
-        if not toward_harm and estimate.theta >= 0:
+    def _pods(self, look: Look) -> Pods | None:
+        if not self.pods:
             return None
-        information_per_look = estimate.information / self.looks
-        needed = ANYTIME_COST * (FIXED_SAMPLE_EFFECT / estimate.theta) ** 2 / information_per_look
-        return max(float(minimum), math.ceil(needed)) if math.isfinite(needed) else None
+        tests = len(self.bank.looks)
+        values = np.zeros((2, len(self.pods), tests))
+        places = {name: index for index, name in enumerate(self.pods)}
+        is_grouped = len(self.pods) == MAX_POD_GROUPS and self.pods[0] == "group 0"
+        for name, pod in look.stable.pods.items():
+            values[:, _group(name) if is_grouped else places[name], 0] += pod
+        return Pods(
+            values[0], values[1], np.full(tests, float(len(look.stable.pods))), np.full(tests, len(look.canary.pods))
+        )
+
+
+def _six(canary: Increment, stable: Increment) -> tuple[float, ...]:
+    return (canary.n, canary.total, canary.squares, stable.n, stable.total, stable.squares)
+
+
+def _group(pod: str) -> int:
+    return zlib.crc32(pod.encode()) % MAX_POD_GROUPS
+
+
+def _empty(look: Look) -> Hold:
+    stable, canary = (_has_labels(arm.ages.values()) for arm in (look.stable, look.canary))
+    if stable == canary:
+        return Hold.NO_LABELS
+    return Hold.NO_LABELS_CANARY if stable else Hold.NO_LABELS_STABLE
+
+
+def _has_labels(increments: Iterable[Increment]) -> bool:
+    return any(increment.n > 0 for increment in increments)

@@ -9,52 +9,49 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from lossgate.stats.arrays import Array
 from lossgate.stats.config import GUARD_EFFECTS
-from lossgate.stats.evidence import Baseline, Increment
-from lossgate.stats.mixture import log_sum_exp
 
-Guard = tuple[float, ...]
-"""Log wealth of each bet."""
-
-START: Guard = (0.0,) * len(GUARD_EFFECTS)
-_MAX_BET = 0.9
+_EFFECTS = np.array(GUARD_EFFECTS)[:, None, None]
+_MAX_STAKE = 0.9
 
 
-def bet(
-    guard: Guard,
-    stable: Increment,
-    canary: Increment,
-    stable_mean: float,
-    ratio: float,
-    baseline: Baseline,
-    clip: float,
-) -> Guard:
-    """Return the wealth after one look.
+def start(tests: int) -> Array:
+    """Return the log wealth of each bet before the first look, shape (bets, tests)."""
+    return np.zeros((len(GUARD_EFFECTS), tests))
+
+
+def winnings(moments: Array, share: Array, stable_mean: Array, ratio: Array, stakes: Array, clip: float) -> Array:
+    """Return what one look adds to the log wealth of each bet, shape (bets, tests).
 
     Args:
-        guard: The wealth before it.
-        stable: The stable version's labels in this look.
-        canary: The canary's labels in this look.
-        stable_mean: Mean stable loss before this look.
-        ratio: The canary is harmful above this multiple of the stable loss.
-        baseline: Sets the size of the bets.
+        moments: Labels, sums and sums of squares of canary and stable version, shape (2, 3, strata, tests).
+        share: Share of the other version in the labels of both, shape (2, strata, tests).
+        stable_mean: Mean stable loss before this look, shape (strata, tests).
+        ratio: The canary is harmful above this multiple of the stable loss, shape (tests,).
+        stakes: Mean over variance of the baseline, shape (tests,): sets the size of the bets.
         clip: Largest loss of one label.
     """
-    n = canary.n + stable.n
-    canary_factor, stable_factor = stable.n / n, canary.n / n
-    expected = ratio * stable_mean
-    gain = canary_factor * canary.total - ratio * stable_factor * stable.total
-    canary_spread = canary.squares - 2.0 * expected * canary.total + canary.n * expected**2
-    stable_spread = stable.squares - 2.0 * stable_mean * stable.total + stable.n * stable_mean**2
-    variation = canary_factor**2 * canary_spread + (ratio * stable_factor) ** 2 * stable_spread
-    bound = max(canary_factor * expected, ratio * stable_factor * (clip - stable_mean))
-    wealth = []
-    for effect, before in zip(GUARD_EFFECTS, guard, strict=True):
-        stake = min(effect * baseline.mean / baseline.variance * bound, _MAX_BET)
-        wealth.append(before + stake / bound * gain - (-math.log1p(-stake) - stake) / bound**2 * max(variation, 0.0))
-    return tuple(wealth)
+    n, total, squares = moments[:, 0], moments[:, 1], moments[:, 2]
+    factor = np.empty_like(share)
+    factor[0] = share[0]
+    np.multiply(ratio, share[1], out=factor[1])
+    expected = np.empty_like(share)
+    np.multiply(ratio, stable_mean, out=expected[0])
+    expected[1] = stable_mean
+    gains = factor * total
+    spreads = factor * factor * (squares - expected * (2.0 * total - n * expected))
+    variation = np.maximum(spreads[0] + spreads[1], 0.0)
+    bound = np.maximum(factor[0] * expected[0], factor[1] * (clip - stable_mean))
+    bound = np.where(bound > 0, bound, 1.0)
+    stake = np.minimum(_EFFECTS * (stakes * bound), _MAX_STAKE)
+    won = stake * ((gains[0] - gains[1]) / bound) + (np.log1p(-stake) + stake) * (variation / (bound * bound))
+    return won.sum(axis=1)
 
 
-def log_evidence(guard: Guard) -> float:
-    """Return the log of the mean wealth."""
-    return log_sum_exp(list(guard)) - math.log(len(guard))
+def log_evidence(wealth: Array) -> Array:
+    """Return the log of the mean wealth of each test."""
+    largest: Array = wealth.max(axis=0)
+    return largest + np.log(np.exp(wealth - largest).sum(axis=0)) - math.log(len(wealth))

@@ -2,74 +2,93 @@
 
 Batch means over blocks of 1, 2, 4, ... looks (Flegal, Jones, Ann. Stat. 38, 2010), corrected by a lugsail of one level
 (Vats, Flegal, Biometrika 109, 2022). The number of levels grows with the logarithm of the looks alone.
+
+Axes: levels, then the rows below, then tests. Both sides of a test share the blocks' number and weights.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+import numpy as np
+from numpy.typing import NDArray
 
+from lossgate.stats.arrays import Array
 from lossgate.stats.config import LADDER_MIN_BLOCKS
 
 NO_CORRECTION_DF = 1e6
 
-
-class Level(NamedTuple):
-    """Blocks of one length: their number, sums of squares and products, the open block, and the ratio held."""
-
-    blocks: float
-    tt: float
-    tw: float
-    ww: float
-    open_t: float
-    open_w: float
-    phi: float
+_TT, _TW, _OPEN_T, _PHI = slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)
+"""Per side: sums of squares and of products of the closed blocks, the open block, and the ratio held."""
+_BLOCKS, _WW, _OPEN_W = 8, 9, 10
+ROWS = 11
+_LENGTH_MASKS = (np.left_shift(1, np.arange(62)) - 1)[:, None]
 
 
-class Sums(NamedTuple):
-    """The contrast so far, this look included: sum and weight, and their variance if labels were independent."""
-
-    total: float
-    weight: float
-    variance: float
+def start(tests: int) -> Array:
+    """Return the ladder before the first look."""
+    return np.empty((0, ROWS, tests))
 
 
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """Variance ratios of block sums at all block lengths 2^i that fit into the looks so far."""
+def climb(
+    levels: Array, looks: NDArray[np.int64], seen: NDArray[np.bool_], t: Array, w: Array, sums: Array, variance: Array
+) -> Array:
+    """Return the ladder after one more look.
 
-    levels: tuple[Level, ...] = ()
-
-    def climb(self, look: int, t: float, w: float, sums: Sums) -> Ladder:
-        """Return the ladder after look number `look` (from 1), which added `t` with weight `w` to the sums."""
-        levels = [level._replace(open_t=level.open_t + t, open_w=level.open_w + w) for level in self.levels]
-        if look == 1 << len(levels):
-            levels.append(Level(0.0, 0.0, 0.0, 0.0, sums.total, sums.weight, 1.0))
-        for index, level in enumerate(levels):
-            if look % (1 << index) != 0:
-                break
-            levels[index] = _close(level, sums)
-        return Ladder(tuple(levels))
-
-    def design_effect(self) -> tuple[float, float]:
-        """Return the design effect, at least 1, and the degrees of freedom it was estimated with."""
-        effect, df = 1.0, NO_CORRECTION_DF
-        below = None
-        for level in self.levels:
-            if level.blocks >= LADDER_MIN_BLOCKS:
-                candidate = level.phi if below is None else max(level.phi, 2.0 * level.phi - below)
-                if candidate > effect:
-                    effect, df = candidate, level.blocks - 1.0
-            below = level.phi
-        return effect, df
+    Args:
+        levels: The ladder before it, shape (levels, 11, tests).
+        looks: Looks of each test, this one included.
+        seen: The tests that this look counts for.
+        t: What the look added to the sums of both sides, shape (2, tests).
+        w: The weight it added.
+        sums: The sums of both sides and the weight, this look included, shape (3, tests).
+        variance: Variance of both sums if labels were independent.
+    """
+    levels = levels.copy()
+    levels[:, _OPEN_T] += t
+    levels[:, _OPEN_W] += w
+    if int(looks.max(initial=0)) == 1 << len(levels):
+        levels = np.concatenate([levels, _level(sums)])
+    deepest = int((looks & -looks).max(initial=0)).bit_length()
+    closing = (looks & _LENGTH_MASKS[:deepest] == 0) & seen
+    _close(levels[:deepest], closing, sums, variance)
+    return levels
 
 
-def _close(level: Level, sums: Sums) -> Level:
-    blocks = level.blocks + 1.0
-    tt = level.tt + level.open_t * level.open_t
-    tw = level.tw + level.open_t * level.open_w
-    ww = level.ww + level.open_w * level.open_w
-    mean = sums.total / sums.weight
-    spread = max(tt - 2.0 * mean * tw + mean * mean * ww, 0.0)
-    phi = spread * blocks / max(blocks - 1.0, 1.0) / sums.variance if sums.variance > 0 else 1.0
-    return Level(blocks, tt, tw, ww, 0.0, 0.0, phi)
+def design_effect(levels: Array, looks: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Return the design effect of both sides, at least 1, and the degrees of freedom it was estimated with."""
+    tests = levels.shape[2]
+    long_enough = (int(looks.max(initial=0)) // LADDER_MIN_BLOCKS).bit_length()
+    if long_enough == 0:
+        return np.ones((2, tests)), np.full((2, tests), NO_CORRECTION_DF)
+    phi, blocks = levels[:long_enough, _PHI], levels[:long_enough, _BLOCKS, None]
+    candidates = phi.copy()
+    np.maximum(phi[1:], 2.0 * phi[1:] - phi[:-1], out=candidates[1:])
+    candidates = np.where(blocks >= LADDER_MIN_BLOCKS, candidates, 1.0)
+    effect = np.maximum(candidates.max(axis=0), 1.0)
+    df = np.where(candidates == effect, blocks - 1.0, 0.0).max(axis=0)
+    return effect, np.where(effect > 1.0, df, NO_CORRECTION_DF)
+
+
+def _level(sums: Array) -> Array:
+    """Return a level whose first block holds all looks so far, since none of the tests has more than that."""
+    level = np.zeros((1, ROWS, sums.shape[1]))
+    level[0, _OPEN_T], level[0, _OPEN_W] = sums[:2], sums[2]
+    level[0, _PHI] = 1.0
+    return level
+
+
+def _close(levels: Array, closing: NDArray[np.bool_], sums: Array, variance: Array) -> None:
+    """Close the open blocks, in place."""
+    block_t = levels[:, _OPEN_T] * closing[:, None]
+    block_w = levels[:, _OPEN_W] * closing
+    levels[:, _OPEN_T] -= block_t
+    levels[:, _OPEN_W] -= block_w
+    levels[:, _TT] += block_t * block_t
+    levels[:, _TW] += block_t * block_w[:, None]
+    levels[:, _WW] += block_w * block_w
+    levels[:, _BLOCKS] += closing
+    mean = sums[:2] / np.where(sums[2] > 0, sums[2], 1.0)
+    spread = levels[:, _TT] - mean * (2.0 * levels[:, _TW] - mean * levels[:, _WW, None])
+    blocks = levels[:, _BLOCKS, None]
+    scale = np.maximum(spread, 0.0) * (blocks / np.maximum(blocks - 1.0, 1.0))
+    phi = np.divide(scale, variance, out=np.ones_like(scale), where=variance > 0)
+    np.copyto(levels[:, _PHI], phi, where=closing[:, None])

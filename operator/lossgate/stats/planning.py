@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from lossgate.stats import guard as early_guard
 from lossgate.stats.config import (
@@ -14,9 +16,10 @@ from lossgate.stats.config import (
     ZERO_MARGIN_EFFECT,
     GateConfig,
 )
-from lossgate.stats.evidence import Baseline, Increment
-from lossgate.stats.gate import ANYTIME_COST
+from lossgate.stats.evidence import Baseline
+from lossgate.stats.judgement import ANYTIME_COST
 from lossgate.stats.mixture import FIXED_SAMPLE_EFFECT
+from lossgate.stats.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +104,24 @@ class _Step:
 
     def _guard(self, true_delta: float) -> float:
         """Return the looks until the fastest of the guard's bets, alone, has what it needs."""
-        mean, variance = self.baseline.mean, self.baseline.variance
-        canary_mean, scale = mean + true_delta, 1.0 + true_delta / mean
-        canary = _typical(self.canary_labels, canary_mean, variance * scale * scale)
+        if not self.config.noise.has_squares:
+            return math.inf
+        mean, variance, labels = self.baseline.mean, self.baseline.variance, self.canary_labels + self.stable_labels
+        scale = 1.0 + true_delta / mean
+        canary = _typical(self.canary_labels, mean + true_delta, variance * scale * scale)
         stable = _typical(self.stable_labels, mean, variance)
-        ratio = self.config.guard_ratio(mean)
-        growth = max(early_guard.bet(early_guard.START, stable, canary, mean, ratio, self.baseline, self.config.clip))
-        needed = self.config.guard_log_bound + math.log(len(GUARD_EFFECTS))
-        return needed / growth if growth > 0 else math.inf
+        rules = Rules.of(replace(self.config, per_class=None), self.baseline)
+        share = np.array([self.stable_labels / labels, self.canary_labels / labels])
+        growth = early_guard.winnings(
+            np.array([canary, stable])[:, :, None, None],
+            share[:, None, None],
+            np.array([[mean]]),
+            rules.guard_ratio,
+            rules.stakes,
+            self.config.clip,
+        ).max()
+        needed = float(rules.guard_log_bound[0]) + math.log(len(GUARD_EFFECTS))
+        return needed / float(growth) if growth > 0 else math.inf
 
 
 def forecast(
@@ -138,5 +151,5 @@ def forecast(
     )
 
 
-def _typical(labels: float, mean: float, variance: float) -> Increment:
-    return Increment(labels, labels * mean, labels * (variance + mean * mean))
+def _typical(labels: float, mean: float, variance: float) -> tuple[float, float, float]:
+    return labels, labels * mean, labels * (variance + mean * mean)
