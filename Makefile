@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER := $(BIN)/python -m e2e.cluster
 
-.PHONY: help demo test lint types contracts unit e2e cluster cluster-down cluster-shell images crd lock format clean
+.PHONY: help demo test lint types contracts unit e2e bench-decisions bench-engine cluster cluster-down cluster-shell images crd lock format clean
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.ready ## A real model on a real cluster: v2 is promoted, v3 and v4 are rolled back
 	$(BIN)/python -m e2e.demo
@@ -32,6 +32,12 @@ unit: $(VENV)/.ready ## Tests without a cluster
 
 e2e: $(VENV)/.ready ## Tests on a real cluster
 	$(BIN)/python -m pytest e2e
+
+bench-decisions: $(VENV)/.ready ## How good the verdicts are, beside what is used today; writes docs/decision-quality.md
+	$(BIN)/python -m tests.bench.decision_quality --write docs/decision-quality.md
+
+bench-engine: $(VENV)/.ready ## What a look costs
+	$(BIN)/python -m tests.bench.engine_speed
 
 cluster: $(VENV)/.ready ## Start the local cluster, or use the one that KUBECONFIG names
 	$(CLUSTER) up

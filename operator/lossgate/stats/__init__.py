@@ -6,6 +6,7 @@ from lossgate.stats.gate import Gate
 from lossgate.stats.judgement import Cause, ClassJudgement, Hold, Judgement, Verdict
 from lossgate.stats.packing import StateFromTheFuture, pack, unpack
 from lossgate.stats.planning import Expectation, Forecast, forecast
+from lossgate.stats.share import ShareTest
 
 __all__ = [
     "Arm",
@@ -24,6 +25,7 @@ __all__ = [
     "Look",
     "Noise",
     "PodIncrement",
+    "ShareTest",
     "StateFromTheFuture",
     "Verdict",
     "forecast",

@@ -48,10 +48,12 @@ def winnings(moments: Array, share: Array, stable_mean: Array, ratio: Array, sta
     bound = np.where(bound > 0, bound, 1.0)
     stake = np.minimum(_EFFECTS * (stakes * bound), _MAX_STAKE)
     won = stake * ((gains[0] - gains[1]) / bound) + (np.log1p(-stake) + stake) * (variation / (bound * bound))
-    return won.sum(axis=1)
+    growth: Array = won.sum(axis=1)
+    return growth
 
 
 def log_evidence(wealth: Array) -> Array:
     """Return the log of the mean wealth of each test."""
     largest: Array = wealth.max(axis=0)
-    return largest + np.log(np.exp(wealth - largest).sum(axis=0)) - math.log(len(wealth))
+    mean: Array = np.log(np.exp(wealth - largest).sum(axis=0)) - math.log(len(wealth))
+    return largest + mean
