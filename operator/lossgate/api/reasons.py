@@ -70,6 +70,7 @@ class EventReason(StrEnum):
     ROLLOUT_STARTED = "RolloutStarted"
     BASELINE_TAKEN = "BaselineTaken"
     CANNOT_CONCLUDE = "CannotConclude"
+    EVIDENCE_RESTARTED = "EvidenceRestarted"
     WEIGHT_CHANGED = "WeightChanged"
     STEP_PASSED = "StepPassed"
     HARM_FOUND = "HarmFound"

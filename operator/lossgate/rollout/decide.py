@@ -23,6 +23,7 @@ def decide(snapshot: Snapshot, now: float) -> Decision:
     draft = Draft(snapshot, now)
     _count(draft)
     _scale_down(draft)
+    evidence.drop_unreadable(draft)
     _advance(draft)
     draft.set(observed_generation=snapshot.generation)
     conditions.summarise(draft)

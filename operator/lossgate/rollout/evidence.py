@@ -75,6 +75,24 @@ def gate_config(spec: RolloutSpec, index: int, baseline_mean: float) -> GateConf
     )
 
 
+def drop_unreadable(draft: Draft) -> None:
+    """Let evidence that this program cannot read be gathered anew: damaged, or another version's.
+
+    Nothing is lost while Prometheus still has the looks of the step.
+    """
+    if draft.analysis.state is None:
+        return
+    try:
+        unpack(draft.analysis.state)
+    except ValueError as error:
+        draft.set(analysis=Analysis(expected_verdict=draft.analysis.expected_verdict, hold=draft.analysis.hold))
+        draft.tell(
+            EventReason.EVIDENCE_RESTARTED,
+            f"The evidence of this step is gathered anew from its first look on: {error}.",
+            warning=True,
+        )
+
+
 def take_in(draft: Draft) -> Finding:
     """Put the measurement of this moment into the evidence and return what the evidence says."""
     measurement = draft.snapshot.measurement

@@ -62,6 +62,15 @@ def next_end(status: RolloutStatus, loss: Loss) -> float | None:
         return None
     interval = loss.interval_seconds
     first = math.ceil((status.step.since + interval) / interval) * interval + interval
-    state = status.analysis.state if status.analysis else None
-    last_end = unpack(state).last_end if state else None
+    last_end = _last_end(status.analysis.state if status.analysis else None)
     return first if last_end is None else max(first, math.ceil(last_end / interval) * interval + interval)
+
+
+def _last_end(state: str | None) -> float | None:
+    """Evidence that cannot be read is gathered anew, from the first look of the step."""
+    if state is None:
+        return None
+    try:
+        return unpack(state).last_end
+    except ValueError:
+        return None

@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,9 @@ def pack(gate: Gate) -> str:
     return f"v{VERSION}:" + base64.b64encode(_WORD.pack(zlib.crc32(payload)) + payload).decode()
 
 
+@lru_cache(maxsize=32)
 def unpack(text: str) -> Gate:
-    """Return the gate that was packed.
+    """Return the gate that was packed; the same one for the same text, as the parts of one decision all ask for it.
 
     Raises:
         StateFromTheFuture: A later version wrote it; run that version or a later one.
