@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from lossgate.stats import Arm, Gate, Increment, Look, Noise, Verdict
+from lossgate.stats.arrays import Array
 from lossgate.stats.bank import Bank
 from lossgate.stats.rules import Rules
 from tests.stats.evidence_builders import A_BASELINE, a_config, observed
@@ -73,3 +74,30 @@ def test_false_verdicts_at_the_margin_stay_within_the_risk(noise: Noise) -> None
     at_most = binom.ppf(0.9999, repetitions, 0.02)
     assert bank.harm.sum() <= at_most
     assert bank.safe.sum() <= at_most
+
+
+def bucketed(losses: Array, bounds: list[float]) -> Increment:
+    counts = np.bincount(np.searchsorted(bounds, losses), minlength=len(bounds) + 1)
+    return Increment.of_histogram(counts.tolist(), bounds, float(losses.sum()), clip=13.8155)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+        [2.0**power for power in range(-8, 4)],
+    ],
+    ids=["Prometheus' default", "doubling"],
+)
+def test_variance_from_a_histogram_errs_to_the_safe_side(bounds: list[float]) -> None:
+    losses = np.minimum(np.random.default_rng(9).gamma(0.1286, 2.333, 200_000), 13.8155)
+    seen = bucketed(losses, bounds)
+    assert seen.n == 200_000
+    found = seen.squares / seen.n - (seen.total / seen.n) ** 2
+    assert 1.0 < found / losses.var() < 1.3
+
+
+@pytest.mark.parametrize(("counts", "bounds"), [([1, 2], [1.0, 2.0]), ([1, 2, 3], [2.0, 1.0]), ([1, 2], [0.0])])
+def test_histogram_that_is_none_is_refused(counts: list[float], bounds: list[float]) -> None:
+    with pytest.raises(ValueError, match="bounds must rise"):
+        Increment.of_histogram(counts, bounds, 1.0, 13.8)
