@@ -73,7 +73,7 @@ def _slow_noise(results: Results) -> str:
     margin = results[catalogue.AT_MARGIN_PER_ARM_90.name][GATE]
     last_step = results[LAST_STEP.name][GATE].rolled_back
     strong, bursts = _false_rollback(results, "AR(.9) sd 8 %"), _false_rollback(results, "bursts x2")
-    return f"""**Slow noise.** The promise of .05 is for noise that fades within ten looks. AR(.9) noise, with a time
+    return f"""**Slow noise.** The promise of .05 is for noise that fades within five looks. AR(.9) noise, with a time
     constant of ten looks, is the limit, and beyond it where it is strong or the canary has much traffic. With sd 8 % at
     share 10 % it gives {strong} false rollbacks. In whole rollouts exactly at the margin with sd 5 %,
     {margin.rolled_back} are rolled back and {margin.promoted} promoted: at 25 % and 50 % of the traffic there are so

@@ -16,6 +16,8 @@ from lossgate.stats.judgement import Cause, Hold, Judgement, Verdict, judge
 from lossgate.stats.rules import Rules
 
 _NOTHING = Increment(0.0, 0.0, 0.0)
+_GROUPS = tuple(f"group {index}" for index in range(MAX_POD_GROUPS))
+"""Stands for the names of more than 32 pods; no pod's name has a space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,15 @@ class Gate:
             return replace(self, last_end=look.end, ages_missing=True)
         gate = self._with_ages(look)._with_pods(look.stable.pods)
         bank = gate.bank.advance(gate._numbers(look), gate._pods(look))
+        if self.bank.harm.any():
+            # What was found first is the reason, whatever else turns out while the rollback is under way.
+            bank = replace(bank, by_guard=self.bank.by_guard, by_main_rule=self.bank.by_main_rule)
         hold = None if bank.looks[0] > self.bank.looks[0] else _empty(look)
         return replace(
             gate,
             bank=bank,
             last_end=look.end,
-            ages_missing=False,
+            ages_missing=self.ages_missing and hold is Hold.NO_LABELS and not _has_labels(look.stable.ages.values()),
             empty_looks=self.empty_looks + 1 if hold else 0,
             empty=hold or self.empty,
         )
@@ -127,7 +132,7 @@ class Gate:
 
     def _with_pods(self, seen: Mapping[str, PodIncrement]) -> Gate:
         names = sorted({*seen} - {*self.pods})
-        if not names or len(self.pods) == MAX_POD_GROUPS:
+        if not names or self.pods == _GROUPS:
             return self
         if len(self.pods) + len(names) > MAX_POD_GROUPS:
             return self._grouped()
@@ -140,8 +145,7 @@ class Gate:
         pods = np.zeros((2, MAX_POD_GROUPS, len(self.bank.looks)))
         for index, name in enumerate(self.pods):
             pods[:, _group(name)] += self.bank.pods[:, index]
-        names = tuple(f"group {index}" for index in range(MAX_POD_GROUPS))
-        return replace(self, pods=names, bank=replace(self.bank, pods=pods))
+        return replace(self, pods=_GROUPS, bank=replace(self.bank, pods=pods))
 
     def _numbers(self, look: Look) -> Array:
         """Return the look as the bank takes it: ages of the whole, and each class in the first stratum."""
@@ -168,9 +172,8 @@ class Gate:
         tests = len(self.bank.looks)
         values = np.zeros((2, len(self.pods), tests))
         places = {name: index for index, name in enumerate(self.pods)}
-        is_grouped = len(self.pods) == MAX_POD_GROUPS and self.pods[0] == "group 0"
         for name, pod in look.stable.pods.items():
-            values[:, _group(name) if is_grouped else places[name], 0] += pod
+            values[:, _group(name) if self.pods == _GROUPS else places[name], 0] += pod
         return Pods(
             values[0], values[1], np.full(tests, float(len(look.stable.pods))), np.full(tests, len(look.canary.pods))
         )

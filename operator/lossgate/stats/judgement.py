@@ -83,7 +83,7 @@ class Judgement:
         effective_labels: Canary labels divided by the design effect.
         coverage: Share of the stable version's labels whose ages the canary has too.
         looks_needed: Looks needed in all at the present estimate.
-        pods: Stable pods whose differences the noise was compared with.
+        pods: Stable pods, or groups of them, whose differences the noise was compared with.
         classes: The listed classes, one by one.
         failing_class: The class that harm was found in.
     """
@@ -150,7 +150,7 @@ def judge(config: GateConfig, bank: Bank, verdict: Verdict, cause: Cause, hold: 
         effective_labels=None if design_effect is None else canary_n / design_effect,
         coverage=float(estimates.coverage[0]),
         looks_needed=_looks_needed(bank, estimates),
-        pods=bank.pods.shape[1] if estimates.has_pods[0] else None,
+        pods=int(np.count_nonzero(bank.pods[1, :, 0])) if estimates.has_pods[0] else None,
         classes=_classes(config, bank, columns),
         failing_class=_failing_class(config, bank),
     )

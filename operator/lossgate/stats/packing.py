@@ -99,7 +99,7 @@ def _read(header: dict[str, Any], numbers: Array) -> Gate:
     looks = np.array(header["looks"], np.int64)
     ages, pods, tests = len(header["ages"]), len(header["pods"]), len(looks)
     shapes = [(ROWS, ages), (ROWS, min(ages, 1), tests - 1), (header["levels"], ladder.ROWS, tests)]
-    shapes += [early_guard.start(tests).shape, (2, pods), (2, tests)]
+    shapes += [early_guard.start(tests).shape, (2, pods), (3, tests)]
     parts = _split(numbers, shapes)
     strata, pod_sums = np.zeros((ROWS, ages, tests)), np.zeros((2, pods, tests))
     strata[:, :, 0], strata[:, :1, 1:], pod_sums[:, :, 0] = parts[0], parts[1], parts[4]
