@@ -27,6 +27,7 @@ from lossgate.stats.config import (
     MIN_PODS_FOR_FEWER_LOOKS,
     Noise,
 )
+from lossgate.stats.ladder import TINY
 from lossgate.stats.mixture import log_evidence, normal_from_t
 from lossgate.stats.rules import Rules
 
@@ -79,6 +80,15 @@ class Estimates(NamedTuple):
     has_pods: NDArray[np.bool_]
 
 
+class _Contrast(NamedTuple):
+    """What the evidence would amount to if looks were independent and pods alike; as in `Estimates`."""
+
+    theta: Array
+    variance: Array
+    shares: Array
+    coverage: Array
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Bank:
     """Tests after some looks; immutable, `advance` returns the next state.
@@ -90,7 +100,7 @@ class Bank:
         guard: Log wealth of the early guards' bets.
         looks: Looks of each test in which both versions had labels.
         pods: Sums of residuals and of df of each pod, shape (2, pods, tests).
-        pod_looks: Sums over the looks of the numbers of stable and canary pods, shape (2, tests).
+        pod_looks: Sums over the looks of stable pods, of canary pods, and of stable labels, shape (3, tests).
         by_guard: Tests whose early guard found harm, at any look so far.
         by_main_rule: Tests whose main rule found harm, at any look so far.
         safe: Tests that found non-inferiority, at any look so far.
@@ -119,7 +129,7 @@ class Bank:
             guard=early_guard.start(tests),
             looks=np.zeros(tests, np.int64),
             pods=np.zeros((2, pods, tests)),
-            pod_looks=np.zeros((2, tests)),
+            pod_looks=np.zeros((3, tests)),
             by_guard=never,
             by_main_rule=never,
             safe=never,
@@ -147,20 +157,20 @@ class Bank:
             pods: The pods in this look; as many as there were before.
         """
         moments, rules = look.reshape(2, 3, *look.shape[1:]), self.rules
-        positive = moments[:, 0] > 0
-        both = positive[0] & positive[1]
-        if not both.all():
+        both = np.minimum(moments[0, 0], moments[1, 0]) > 0
+        some_empty = np.count_nonzero(both) < both.size
+        if some_empty:
             moments = moments.copy()
             moments[0] *= both
         seen = np.logical_or.reduce(both)
         n, total = moments[:, 0], moments[:, 1]
-        known_n = np.where(n > 0, n, 1.0)
+        known_n = n + (n == 0) if some_empty else n
         mean, whole = total / known_n, known_n[0] + known_n[1]
         share = n[::-1] / whole
         weight = n[0] * share[0]
         contrast = weight * (mean[0] - rules.ratio * mean[1] - rules.offset)
 
-        added = np.zeros_like(self.strata)
+        added = np.zeros(self.strata.shape)
         added[SUMS], added[WEIGHT], added[LOOKS] = contrast, weight, both
         added[_LABELS_AND_TOTALS] = moments[:, :2].reshape(4, *look.shape[1:])
         np.multiply(weight, share, out=added[ARM_WEIGHTS])
@@ -175,26 +185,22 @@ class Bank:
             np.divide(contrast * contrast, weight, out=added[SCATTERS], where=both)
 
         strata, looks = self.strata + added, self.looks + seen
-        variance = _variance(rules, strata)
+        variance, sums, of_look = _variance(rules, strata), _over_strata(strata), _over_strata(added[: WEIGHT + 1])
         levels = ladder.climb(
-            self.levels,
-            looks,
-            seen,
-            np.add.reduce(contrast, axis=1),
-            np.add.reduce(weight),
-            np.add.reduce(strata[: WEIGHT + 1], axis=1),
-            np.add.reduce(variance, axis=1),
+            self.levels, looks, seen, of_look[SUMS], of_look[WEIGHT], sums[: WEIGHT + 1], _over_strata(variance)
         )
         sums_of_pods, pod_looks = self.pods, self.pod_looks
         if pods is not None:
             sums_of_pods = sums_of_pods + np.stack([pods.residual, pods.df]) * seen
-            pod_looks = pod_looks + np.stack([pods.stable_pods, pods.canary_pods]) * seen
+            stable_labels = np.add.reduce(n[1])
+            pod_looks = pod_looks + np.stack([pods.stable_pods, pods.canary_pods, stable_labels]) * seen
         latched = (self.by_guard, self.by_main_rule, self.safe)
-        return Bank(rules, strata, levels, guard, looks, sums_of_pods, pod_looks, *latched)._latch(variance)
+        return Bank(rules, strata, levels, guard, looks, sums_of_pods, pod_looks, *latched)._latch(variance, sums)
 
     def estimates(self) -> Estimates:
         """Return what the evidence amounts to."""
-        return self._estimates(_variance(self.rules, self.strata))
+        variance = _variance(self.rules, self.strata)
+        return self._estimates(variance, self._contrast(variance, _over_strata(self.strata)))
 
     def log_evidence(self, estimates: Estimates) -> Array:
         """Return the main rule's log evidence for harm and for safety, shape (2, tests)."""
@@ -218,11 +224,14 @@ class Bank:
 
     def _stable_mean(self) -> Array:
         n, total = self.strata[LABELS][1], self.strata[TOTALS][1]
-        return np.where(n > 0, total / np.where(n > 0, n, 1.0), self.rules.mean)
+        mean: Array = np.empty_like(n)
+        mean[:] = self.rules.mean
+        np.divide(total, n, out=mean, where=n > 0)
+        return mean
 
     def _mean_pods(self) -> Array:
         """Return the pods a look of stable version and canary, shape (2, tests)."""
-        return self.pod_looks / np.maximum(self.looks, 1)
+        return self.pod_looks[:2] / np.maximum(self.looks, 1)
 
     def _pod_variance(self) -> tuple[Array, Array]:
         """Return the variance of the summed contrasts if pods differ as they do, and its degrees of freedom.
@@ -236,7 +245,7 @@ class Bank:
         expected = within * df.sum(axis=0)
         known = (pods >= MIN_PODS) & (expected > 0)
         effect = np.maximum(np.square(residual).sum(axis=0) / np.where(known, expected, 1.0), 1.0)
-        canary_n, stable_n = self.strata[LABELS].sum(axis=1)
+        canary_n, stable_n = self.strata[LABELS][0].sum(axis=0), self.pod_looks[2]
         stable_pods, canary_pods = np.maximum(self._mean_pods(), 1.0)
         size = (canary_n / canary_pods) / np.where(stable_n > 0, stable_n / stable_pods, 1.0)
         canary_noise, stable_noise = self.strata[ARM_WEIGHTS]
@@ -245,54 +254,62 @@ class Bank:
         variance = canary_effect * canary * canary_noise + stable_variance
         return np.where(known, variance, 0.0), pods - 1.0
 
-    def _estimates(self, variance: Array) -> Estimates:
+    def _contrast(self, variance: Array, sums: Array) -> _Contrast:
+        """Return the mean contrast, given the variance of the summed contrasts and the sums over all strata."""
+        shares, coverage = self._shares(sums)
+        theta = _over_strata(shares * self.strata[SUMS])
+        return _Contrast(theta, _over_strata(shares * shares * variance), shares, coverage)
+
+    def _estimates(self, variance: Array, contrast: _Contrast) -> Estimates:
+        theta, independent, shares, coverage = contrast
         effect, df = ladder.design_effect(self.levels, self.looks)
-        shares, coverage = self._shares()
-        var = effect * np.add.reduce(shares * shares * variance, axis=1)
+        var = effect * independent
         has_pods = np.zeros(len(self.looks), bool)
         if not self.rules.noise.has_squares:
             df = np.minimum(df, np.maximum(self.looks - 1.0, 1.0))
         elif self.pods.shape[1]:
             of_pods, pod_df = self._pod_variance()
-            by_pods = np.add.reduce(shares * shares * of_pods, axis=1)
+            by_pods = _over_strata(shares * shares * of_pods)
             has_pods, larger = of_pods[0].any(axis=0), by_pods > var
             effect = np.where(larger & (var > 0), effect * by_pods / np.where(var > 0, var, 1.0), effect)
             var, df = np.where(larger, by_pods, var), np.where(larger, pod_df, df)
-        var = np.where(var > 0, var, np.nan)
-        theta = np.add.reduce(shares * self.strata[SUMS], axis=1)
+        var[var <= 0] = np.nan
         z = normal_from_t(theta / np.sqrt(var), df)
         return Estimates(theta, var, effect, df, z, coverage, shares, has_pods)
 
-    def _shares(self) -> tuple[Array, Array]:
+    def _shares(self, sums: Array) -> tuple[Array, Array]:
         """Return what the sums of the strata are multiplied by, and how much of the stable age mix is covered.
 
         For harm, strata count by their weight (overlap); for safety by the stable version's labels, over the strata
         that the canary has enough labels in (post-stratification). NaN where there is nothing to multiply.
         """
         weight, (canary, stable) = self.strata[WEIGHT], self.strata[LABELS]
-        has_weight = weight > 0
         least = 1.0 if self.rules.noise is Noise.MEANS_ONLY else MIN_BUCKET_LABELS
-        covered = np.where((canary >= least) & has_weight, stable, 0.0)
-        labels, of_all, whole = np.add.reduce(covered), np.add.reduce(stable), np.add.reduce(weight)
-        shares = np.empty((2, *weight.shape))
-        shares[0] = 1.0 / np.where(whole > 0, whole, np.nan)
-        np.divide(covered, np.where(labels > 0, labels, np.nan) * np.where(has_weight, weight, 1.0), out=shares[1])
-        return shares, labels / np.where(of_all > 0, of_all, 1.0)
+        covered = stable * ((canary >= least) & (weight > 0))
+        labels, whole = np.add.reduce(covered), sums[WEIGHT]
+        shares = np.full((2, *weight.shape), np.nan)
+        np.divide(1.0, whole, out=shares[0], where=whole > 0)
+        np.divide(covered, labels * np.maximum(weight, TINY), out=shares[1], where=labels > 0)
+        return shares, labels / np.maximum(sums[LABELS][1], TINY)
 
-    def _latch(self, variance: Array) -> Bank:
-        """Return the tests with what this look has shown, which is remembered."""
+    def _latch(self, variance: Array, sums: Array) -> Bank:
+        """Return the tests with what this look has shown, which is remembered; arguments as in `_contrast`."""
         rules = self.rules
-        by_guard = self.guard_log_evidence() >= rules.guard_log_bound
-        enough = self.looks >= self.min_looks()
-        enough &= np.add.reduce(self.strata[LABELS][0]) >= rules.min_labels
-        shown = enough
-        if enough.any():
-            estimates = self._estimates(variance)
-            shown = enough & (estimates.z * _TOWARDS >= rules.least_z)
-            if shown.any():
+        # What costs little is asked first. No bet's wealth is above the largest, and the design effect, few degrees of
+        # freedom and the pods only ever take from z.
+        by_guard = np.maximum.reduce(self.guard) >= rules.guard_log_bound
+        if np.count_nonzero(by_guard):
+            by_guard = self.guard_log_evidence() >= rules.guard_log_bound
+        shown = self.looks >= self.min_looks()
+        shown &= sums[LABELS][0] >= rules.min_labels
+        if np.count_nonzero(shown):
+            contrast = self._contrast(variance, sums)
+            shown &= contrast.theta * _TOWARDS >= rules.least_z * np.sqrt(contrast.variance)
+            if np.count_nonzero(shown):
+                estimates = self._estimates(variance, contrast)
                 shown &= self.log_evidence(estimates) >= rules.log_bounds
                 shown[1] &= estimates.coverage >= MIN_COVERAGE
-        if not (shown.any() or by_guard.any()):
+        if not (np.count_nonzero(shown) or np.count_nonzero(by_guard)):
             return self
         return replace(
             self,
@@ -300,6 +317,11 @@ class Bank:
             by_main_rule=self.by_main_rule | (shown[0] & ~self.by_guard & ~by_guard),
             safe=self.safe | (shown[1] & ~self.harm),
         )
+
+
+def _over_strata(parts: Array) -> Array:
+    sums: Array = np.add.reduce(parts, axis=1)
+    return sums
 
 
 def _spreads(strata: Array) -> Array:

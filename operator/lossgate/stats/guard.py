@@ -35,25 +35,22 @@ def winnings(moments: Array, share: Array, stable_mean: Array, ratio: Array, sta
         clip: Largest loss of one label.
     """
     n, total, squares = moments[:, 0], moments[:, 1], moments[:, 2]
-    factor = np.empty_like(share)
-    factor[0] = share[0]
-    np.multiply(ratio, share[1], out=factor[1])
-    expected = np.empty_like(share)
-    np.multiply(ratio, stable_mean, out=expected[0])
-    expected[1] = stable_mean
+    ratios = np.ones((2, 1, len(ratio)))
+    ratios[1] = ratio
+    factor, expected = ratios * share, ratios[::-1] * stable_mean
     gains = factor * total
     spreads = factor * factor * (squares - expected * (2.0 * total - n * expected))
     variation = np.maximum(spreads[0] + spreads[1], 0.0)
     bound = np.maximum(factor[0] * expected[0], factor[1] * (clip - stable_mean))
-    bound = np.where(bound > 0, bound, 1.0)
+    bound += bound == 0  # only where there is nothing to win
     stake = np.minimum(_EFFECTS * (stakes * bound), _MAX_STAKE)
     won = stake * ((gains[0] - gains[1]) / bound) + (np.log1p(-stake) + stake) * (variation / (bound * bound))
-    growth: Array = won.sum(axis=1)
+    growth: Array = np.add.reduce(won, axis=1)
     return growth
 
 
 def log_evidence(wealth: Array) -> Array:
     """Return the log of the mean wealth of each test."""
-    largest: Array = wealth.max(axis=0)
-    mean: Array = np.log(np.exp(wealth - largest).sum(axis=0)) - math.log(len(wealth))
+    largest: Array = np.maximum.reduce(wealth)
+    mean: Array = np.log(np.add.reduce(np.exp(wealth - largest))) - math.log(len(wealth))
     return largest + mean

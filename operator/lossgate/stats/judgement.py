@@ -144,7 +144,7 @@ def judge(config: GateConfig, bank: Bank, verdict: Verdict, cause: Cause, hold: 
         delta=_told(columns.delta[0]),
         lower=_told(columns.bounds[0, 0]),
         upper=_told(columns.bounds[1, 0]),
-        harm=_told(np.nanmax(columns.harm) if np.isfinite(columns.harm).any() else math.nan),
+        harm=_told(np.fmax.reduce(columns.harm)),
         safety=_told(columns.safety.min()),
         design_effect=design_effect,
         effective_labels=None if design_effect is None else canary_n / design_effect,
@@ -183,18 +183,25 @@ def _columns(config: GateConfig, bank: Bank) -> _Columns:
 def _classes(config: GateConfig, bank: Bank, columns: _Columns) -> tuple[ClassJudgement, ...]:
     if config.per_class is None:
         return ()
-    canary, stable = bank.strata[LABELS].sum(axis=1)
+    found_harm, found_safe = bank.harm.tolist(), bank.safe.tolist()
+    canary, stable = bank.strata[LABELS].sum(axis=1).tolist()
+    delta, harm, safety = columns.delta.tolist(), columns.harm.tolist(), columns.safety.tolist()
+    lower, upper = columns.bounds.tolist()
     return tuple(
         ClassJudgement(
             name=name,
-            verdict=Verdict.HARM if bank.harm[test] else Verdict.NON_INFERIOR if bank.safe[test] else Verdict.CONTINUE,
-            labels_stable=float(stable[test]),
-            labels_canary=float(canary[test]),
-            delta=_told(columns.delta[test]),
-            lower=_told(columns.bounds[0, test]),
-            upper=_told(columns.bounds[1, test]),
-            harm=_told(columns.harm[test]),
-            safety=_told(columns.safety[test]),
+            verdict=Verdict.HARM
+            if found_harm[test]
+            else Verdict.NON_INFERIOR
+            if found_safe[test]
+            else Verdict.CONTINUE,
+            labels_stable=stable[test],
+            labels_canary=canary[test],
+            delta=_told(delta[test]),
+            lower=_told(lower[test]),
+            upper=_told(upper[test]),
+            harm=_told(harm[test]),
+            safety=_told(safety[test]),
         )
         for test, name in enumerate(config.per_class.names, start=1)
     )

@@ -15,6 +15,8 @@ from lossgate.stats.arrays import Array
 from lossgate.stats.config import LADDER_MIN_BLOCKS
 
 NO_CORRECTION_DF = 1e6
+TINY = np.finfo(float).tiny
+"""Stands for a divisor of 0 where what is divided is 0 too; much faster than to choose another by `np.where`."""
 
 _TT, _TW, _OPEN_T, _PHI = slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)
 """Per side: sums of squares and of products of the closed blocks, the open block, and the ratio held."""
@@ -45,9 +47,9 @@ def climb(
     levels = levels.copy()
     levels[:, _OPEN_T] += t
     levels[:, _OPEN_W] += w
-    if int(looks.max(initial=0)) == 1 << len(levels):
+    if _largest(looks) == 1 << len(levels):
         levels = np.concatenate([levels, _level(sums)])
-    deepest = int((looks & -looks).max(initial=0)).bit_length()
+    deepest = _largest(looks & -looks).bit_length()
     closing = (looks & _LENGTH_MASKS[:deepest] == 0) & seen
     _close(levels[:deepest], closing, sums, variance)
     return levels
@@ -56,16 +58,21 @@ def climb(
 def design_effect(levels: Array, looks: NDArray[np.int64]) -> tuple[Array, Array]:
     """Return the design effect of both sides, at least 1, and the degrees of freedom it was estimated with."""
     tests = levels.shape[2]
-    long_enough = (int(looks.max(initial=0)) // LADDER_MIN_BLOCKS).bit_length()
+    long_enough = (_largest(looks) // LADDER_MIN_BLOCKS).bit_length()
     if long_enough == 0:
         return np.ones((2, tests)), np.full((2, tests), NO_CORRECTION_DF)
     phi, blocks = levels[:long_enough, _PHI], levels[:long_enough, _BLOCKS, None]
     candidates = phi.copy()
     np.maximum(phi[1:], 2.0 * phi[1:] - phi[:-1], out=candidates[1:])
-    candidates = np.where(blocks >= LADDER_MIN_BLOCKS, candidates, 1.0)
-    effect = np.maximum(candidates.max(axis=0), 1.0)
-    df = np.where(candidates == effect, blocks - 1.0, 0.0).max(axis=0)
-    return effect, np.where(effect > 1.0, df, NO_CORRECTION_DF)
+    candidates *= blocks >= LADDER_MIN_BLOCKS
+    effect = np.maximum(np.maximum.reduce(candidates), 1.0)
+    df = np.maximum.reduce((candidates == effect) * (blocks - 1.0))
+    df[effect == 1.0] = NO_CORRECTION_DF
+    return effect, df
+
+
+def _largest(looks: NDArray[np.int64]) -> int:
+    return int(np.maximum.reduce(looks, initial=0))
 
 
 def _level(sums: Array) -> Array:
@@ -78,17 +85,18 @@ def _level(sums: Array) -> Array:
 
 def _close(levels: Array, closing: NDArray[np.bool_], sums: Array, variance: Array) -> None:
     """Close the open blocks, in place."""
-    block_t = levels[:, _OPEN_T] * closing[:, None]
-    block_w = levels[:, _OPEN_W] * closing
-    levels[:, _OPEN_T] -= block_t
-    levels[:, _OPEN_W] -= block_w
-    levels[:, _TT] += block_t * block_t
-    levels[:, _TW] += block_t * block_w[:, None]
-    levels[:, _WW] += block_w * block_w
-    levels[:, _BLOCKS] += closing
-    mean = sums[:2] / np.where(sums[2] > 0, sums[2], 1.0)
-    spread = levels[:, _TT] - mean * (2.0 * levels[:, _TW] - mean * levels[:, _WW, None])
-    blocks = levels[:, _BLOCKS, None]
+    closing = closing[:, None]
+    tt, tw, ww, blocks = levels[:, _TT], levels[:, _TW], levels[:, _WW, None], levels[:, _BLOCKS, None]
+    open_t, open_w = levels[:, _OPEN_T], levels[:, _OPEN_W, None]
+    block_t, block_w = open_t * closing, open_w * closing
+    open_t -= block_t
+    open_w -= block_w
+    tt += block_t * block_t
+    tw += block_t * block_w
+    ww += block_w * block_w
+    blocks += closing
+    mean = sums[:2] / np.maximum(sums[2], TINY)
+    spread = tt - mean * (2.0 * tw - mean * ww)
     scale = np.maximum(spread, 0.0) * (blocks / np.maximum(blocks - 1.0, 1.0))
-    phi = np.divide(scale, variance, out=np.ones_like(scale), where=variance > 0)
-    np.copyto(levels[:, _PHI], phi, where=closing[:, None])
+    phi = np.divide(scale, variance, out=np.ones(scale.shape), where=variance > 0)
+    np.copyto(levels[:, _PHI], phi, where=closing)

@@ -18,6 +18,7 @@ FIXED_SAMPLE_EFFECT = 2.4864748605
 """z(.95) + z(.80): standard errors that a fixed-sample one-sided test at .05 needs for a power of .8."""
 _SCALES = np.array([1.0, 4.0, 16.0])
 _WEIGHTS = np.array([0.5, 0.3, 0.2])
+_LOG_TWICE_WEIGHTS = np.log(2.0 * _WEIGHTS)
 _TUNING = 2.0 * math.log(1.0 / (2.0 * 0.05))
 _MAX_Z = 40.0
 _SQRT_HALF = math.sqrt(0.5)
@@ -51,19 +52,20 @@ def bound(information: Floats, rhos: Array, log_threshold: Floats) -> Array:
 
     Newton's method: the evidence is convex and rises with z, so from its second step on it comes down on the root.
     """
-    shape = np.broadcast_shapes(np.shape(information), rhos.shape[1:], np.shape(log_threshold))
     shrinkage, penalty = _shrinkage(information, rhos)
-    z = np.full(shape, 3.0)
+    # Where the best of the scales alone, at a large z, would bring the evidence: off by the other two at most.
+    best_alone = np.sqrt(2.0 * (log_threshold - penalty - _along(_LOG_TWICE_WEIGHTS, penalty))) / shrinkage
+    z = np.minimum(np.minimum.reduce(best_alone), _MAX_Z)
     for _ in range(100):
         x = z * shrinkage
-        half_normal = _half_normal(x)
+        half_normal = _half_normal_above(x)
         value, shares = _weighted(penalty + half_normal)
         slope = np.add.reduce(shares * shrinkage * _half_normal_slope(x, half_normal))
-        step = (log_threshold - value) / slope
-        z = np.minimum(z + step, _MAX_Z)
-        if not np.any(np.abs(step) > 1e-12 * z):
+        before, z = z, np.minimum(z + (log_threshold - value) / slope, _MAX_Z)
+        # The error after a step is about the square of the step, so this one leaves no digit to gain.
+        if not np.any(np.abs(z - before) > 1e-9 * z):
             break
-    return np.where(log_evidence(_MAX_Z, information, rhos) < log_threshold, np.nan, z)
+    return np.where((z >= _MAX_Z) & (value < log_threshold), np.nan, z)
 
 
 def normal_from_t(t: Floats, df: Floats) -> Array:
@@ -90,19 +92,27 @@ def _shrinkage(information: Floats, rho: Floats) -> tuple[Array, Array]:
 def _weighted(parts: Array) -> tuple[Array, Array]:
     """Return the log of the weighted mean of exp(parts) along the first axis, and the share of each part in it."""
     largest = np.maximum.reduce(parts)
-    shares = _WEIGHTS.reshape((3,) + (1,) * (parts.ndim - 1)) * np.exp(parts - largest)
+    shares = _along(_WEIGHTS, parts) * np.exp(parts - largest)
     whole = np.add.reduce(shares)
     return largest + np.log(whole), shares / whole
+
+
+def _along(values: Array, parts: Array) -> Array:
+    """Return a value of each scale in a shape that goes with the parts."""
+    return values.reshape((3,) + (1,) * (parts.ndim - 1))
 
 
 def _half_normal(x: Array) -> Array:
     """Return log E exp(x |N|) of a standard normal N, which is log(2 exp(x^2 / 2) Phi(x)).
 
-    Far below 0 the two factors are a huge and a tiny number, so their product is taken there at once.
+    Far below 0 the two factors are a huge and a tiny number, so their product is taken there at once: erfcx, which is 1
+    at 0, as what stands for x above 0 is below it.
     """
-    above = np.maximum(x, 0.0)
-    mean = np.where(x < 0, erfcx(np.minimum(x, 0.0) * -_SQRT_HALF), 1.0 + erf(above * _SQRT_HALF))
-    return 0.5 * above * above + np.log(mean)
+    return _half_normal_above(np.maximum(x, 0.0), erfcx(np.minimum(x, 0.0) * -_SQRT_HALF))
+
+
+def _half_normal_above(x: Array, below: Floats = 1.0) -> Array:
+    return 0.5 * x * x + np.log((1.0 + erf(x * _SQRT_HALF)) * below)
 
 
 def _half_normal_slope(x: Array, value: Array) -> Array:
