@@ -16,6 +16,11 @@ def test_threefold_loss_is_found_by_the_guard_as_soon_as_simulated(
     assert plan.harm_at_threefold_loss.looks == pytest.approx(looks, abs=tolerance)
 
 
+def test_threefold_loss_is_twice_a_margin_of_the_whole_loss() -> None:
+    plan = forecast(a_config(margin=1.0, step_margin=1.0), A_BASELINE, 190, 10)
+    assert plan.harm_at_threefold_loss == plan.harm_at_two_margins
+
+
 def test_margin_of_zero_can_be_planned() -> None:
     plan = forecast(a_config(margin=0.0), A_BASELINE, 3800, 200)
     assert math.isfinite(plan.harm_at_two_margins.looks)
