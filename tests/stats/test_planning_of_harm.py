@@ -39,4 +39,5 @@ def test_labels_that_would_be_enough_are_enough() -> None:
     assert not plan.can_conclude(1000)
     assert forecast(a_config(), A_BASELINE, 190 * factor, 10 * factor).can_conclude(1000)
     assert not forecast(a_config(), A_BASELINE, 180 * factor, 9.5 * factor).can_conclude(1000)
+    assert plan.labels_factor(80) is not None
     assert plan.labels_factor(79) is None, "no number of labels makes up for looks"
