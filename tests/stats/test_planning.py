@@ -41,6 +41,11 @@ def test_more_labels_and_wider_margins_are_never_slower() -> None:
     assert margins == sorted(margins, reverse=True)
 
 
+def test_half_of_the_margin_takes_four_times_the_looks() -> None:
+    plan = forecast(a_config(), A_BASELINE, 3800, 200)
+    assert plan.non_inferior_at_half_margin.looks == pytest.approx(4 * plan.non_inferior_if_equal.looks, rel=0.1)
+
+
 def test_canary_labels_are_those_served_until_the_verdict() -> None:
     expected = forecast(a_config(), A_BASELINE, 3800, 200).non_inferior_if_equal
     assert expected.canary_labels == expected.looks * 200
