@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lossgate.stats import Arm, Baseline, ClassTests, Gate, GateConfig, Look, Verdict, pack, unpack
+from lossgate.stats import Arm, Baseline, Cell, ClassTests, Gate, GateConfig, Look, Verdict, pack, unpack
 from lossgate.stats.rules import Rules
 from tests.stats.evidence_builders import A_BASELINE, a_config, an_increment, observed
 
@@ -69,6 +69,21 @@ def test_state_with_classes_goes_on_bit_for_bit() -> None:
     straight = observed(Gate.start(config(), BASELINE), looks)
     assert observed(half, looks[45:]) == straight
     assert pack(observed(half, looks[45:])) == pack(straight)
+
+
+def test_state_with_classes_and_ages_and_pods_is_the_same_after_a_restart() -> None:
+    def arm(labels: float) -> Arm:
+        cells = [
+            (Cell(age, name, f"pod-{pod}"), an_increment(labels + pod, 0.3 + 0.01 * pod))
+            for age in ("1h", "1d")
+            for name in CLASSES.names
+            for pod in range(6)
+        ]
+        return Arm.from_cells(cells)
+
+    gate = observed(Gate.start(config(by_age=True), BASELINE), [Look(k, arm(100), arm(10)) for k in range(20)])
+    assert (len(gate.ages), len(gate.pods)) == (2, 6)
+    assert unpack(pack(gate)) == gate
 
 
 @pytest.mark.parametrize("names", [(), ("a", "a"), ("",), tuple(f"c{i}" for i in range(17))])
