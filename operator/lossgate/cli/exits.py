@@ -72,7 +72,7 @@ class Question(click.Command):
             ctx.exit(Status.INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit):
             raise
-        except Exception:
+        except Exception:  # whatever it was: Python would end with 1, which says Harm
             traceback.print_exc()
             ctx.exit(Status.CRASHED)
 
