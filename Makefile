@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER := $(BIN)/python -m e2e.cluster
 
+# Both kinds of tests want all cores.
+.NOTPARALLEL:
 .PHONY: help demo test lint types contracts unit e2e bench-decisions bench-engine cluster cluster-down cluster-shell images crd lock format clean
 
 help: ## List the targets
@@ -14,8 +16,7 @@ help: ## List the targets
 demo: $(VENV)/.ready ## A real model on a real cluster: v2 is promoted, v3 and v4 are rolled back
 	$(BIN)/python -m e2e.demo
 
-test: lint types contracts ## All tests: lint, types, contracts, unit, end to end
-	$(BIN)/python -m pytest tests e2e
+test: lint types contracts unit e2e ## All tests: lint, types, contracts, unit, end to end
 
 lint: $(VENV)/.ready ## Style
 	$(BIN)/ruff check .
@@ -27,8 +28,8 @@ types: $(VENV)/.ready ## Types
 contracts: $(VENV)/.ready ## Layers
 	$(BIN)/lint-imports
 
-unit: $(VENV)/.ready ## Tests without a cluster
-	$(BIN)/python -m pytest tests
+unit: $(VENV)/.ready ## Tests without a cluster, on all cores
+	$(BIN)/python -m pytest tests --numprocesses=auto --dist=loadgroup
 
 e2e: $(VENV)/.ready ## Tests on a real cluster
 	$(BIN)/python -m pytest e2e
