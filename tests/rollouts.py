@@ -56,7 +56,12 @@ _FULL_SPEC: Manifest = {
         "interval": "1m30s",
         "settle": "0s",
         "labelDelay": "36h",
-        "prometheus": {"url": "https://prometheus.example.com/tenant/"},
+        "prometheus": {
+            "url": "https://prometheus.example.com/tenant/",
+            "headers": {"X-Scope-OrgID": "ml|vision", "x_a.b": "~"},
+            "secretRef": {"name": "prometheus.reader", "allowHTTP": True},
+            "caRef": {"kind": "ConfigMap", "name": "company-ca", "key": "_ca.pem"},
+        },
         "selector": {"model": 'digits "b"'},
         "series": {
             "count": "app:loss:count",

@@ -27,6 +27,11 @@ LABEL = "write the name of a metric label: letters, digits and _, not empty, not
 APART = "write the label that tells the versions apart"
 PORT = 'write the name or number of a port that a container of spec.template declares (the default is "http")'
 HOST = "write a host name in lower case without scheme or port"
+HEADER_NAMES = "write names of headers: letters, digits, -, _ and ., at most 128 characters"
+HEADER_VALUES = "write a value of printable ASCII characters on one line, not empty, without spaces at its ends"
+HEADER_REMOVED = "remove the header: credentials belong in a Secret that secretRef names"
+PLAINTEXT = "write an https:// URL, or set secretRef.allowHTTP"
+OBJECT = "write the name of an object: lower case letters, digits, - and ."
 
 CONTAINER: dict[str, Any] = {"name": "model", "ports": [{"name": "http", "containerPort": 8000}]}
 
@@ -37,6 +42,14 @@ def container(**changes: Any) -> dict[str, Any]:
 
 def labelled(**labels: str) -> dict[str, Any]:
     return {"template": {"metadata": {"labels": labels}}}
+
+
+def prometheus(**fields: Any) -> dict[str, Any]:
+    return {"loss": {"prometheus": fields}}
+
+
+def headers(**values: Any) -> dict[str, Any]:
+    return prometheus(headers={name.replace("_", "-"): value for name, value in values.items()})
 
 
 def steps(*weights: int) -> dict[str, Any]:
@@ -130,6 +143,53 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"traffic": {"gateway": {"hostnames": ["http://a.b"]}}}, "spec.traffic.gateway.hostnames[0]", HOST),
     ({"traffic": {"gateway": {"hostnames": ["Digits.example.com"]}}}, "spec.traffic.gateway.hostnames[0]", HOST),
     ({"traffic": {"gateway": {"hostnames": ["a.b", "a.b"]}}}, "spec.traffic.gateway.hostnames[1]", "Duplicate value"),
+    *(
+        (prometheus(headers={name: "a"}), "spec.loss.prometheus.headers", HEADER_NAMES)
+        for name in ("", "X Tenant", "X-Tenant:", "X-Tenant\r\nEvil", "Ténant", "a" * 129)
+    ),
+    *(
+        (headers(**{name: "a"}), "spec.loss.prometheus.headers", HEADER_REMOVED)
+        for name in (
+            "Authorization",
+            "AUTHORIZATION",
+            "Proxy_Authorization",
+            "Cookie",
+            "Host",
+            "Content_Length",
+            "content_type",
+            "Transfer_Encoding",
+            "Connection",
+        )
+    ),
+    *(
+        (headers(X_Tenant=value), "spec.loss.prometheus.headers[X-Tenant]", HEADER_VALUES)
+        for value in ("", " ", "a ", "a\r\nX-Evil: b", "a\nb", "a\tb", "a\x00", "ä", "a\u2028b", "\x7f")
+    ),
+    (headers(X_Tenant="a", x_tenant="b"), "spec.loss.prometheus.headers", "write each header once"),
+    (headers(**{f"X{n}": "a" for n in range(17)}), "spec.loss.prometheus.headers", "must have at most 16 items"),
+    (prometheus(secretRef={}), "spec.loss.prometheus.secretRef.name", "Required value"),
+    (prometheus(secretRef={"name": "Prom"}), "spec.loss.prometheus.secretRef.name", OBJECT),
+    (prometheus(secretRef={"name": "../kube-system/prom"}), "spec.loss.prometheus.secretRef.name", OBJECT),
+    (prometheus(url="http://p:9090", secretRef={"name": "a"}), "spec.loss.prometheus.url", PLAINTEXT),
+    (
+        prometheus(url="http://p:9090", secretRef={"name": "a", "allowHTTP": False}),
+        "spec.loss.prometheus.url",
+        PLAINTEXT,
+    ),
+    (prometheus(caRef={"name": "a"}), "spec.loss.prometheus.caRef.kind", "Required value"),
+    (prometheus(caRef={"kind": "Pod", "name": "a"}), "spec.loss.prometheus.caRef.kind", '"ConfigMap", "Secret"'),
+    (prometheus(caRef={"kind": "Secret", "name": "a/b"}), "spec.loss.prometheus.caRef.name", OBJECT),
+    (
+        prometheus(caRef={"kind": "Secret", "name": "a", "key": "../b"}),
+        "spec.loss.prometheus.caRef.key",
+        "write a key of the object: letters, digits, -, _ and .",
+    ),
+    (
+        prometheus(url="http://p:9090", caRef={"kind": "Secret", "name": "a"}),
+        "spec.loss.prometheus.url",
+        "write an https:// URL, or remove caRef",
+    ),
+    (prometheus(url="HTTPS://p"), "spec.loss.prometheus.url", URL),
 ]
 
 ACCEPTED: list[dict[str, Any]] = [
@@ -147,6 +207,13 @@ ACCEPTED: list[dict[str, Any]] = [
     {"replicas": 0},
     {"service": {"targetPort": 8000}},
     {"gate": {}, "loss": {}, "canary": {}, "service": {}},
+    prometheus(headers={}),
+    headers(X_Scope_OrgID="team-a|team-b", X_Other='a  b;c="d"'),
+    prometheus(secretRef={"name": "a"}),
+    prometheus(secretRef={"name": "a"}, headers={"X-Scope-OrgID": "1"}, caRef={"kind": "ConfigMap", "name": "b"}),
+    prometheus(url="http://p:9090", secretRef={"name": "a", "allowHTTP": True}),
+    prometheus(url="https://p/x/", secretRef={"name": "a"}, caRef={"kind": "Secret", "name": "a", "key": "tls.crt"}),
+    prometheus(url="http://p:9090", headers={"X-Scope-OrgID": "1"}),
 ]
 
 

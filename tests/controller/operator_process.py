@@ -7,6 +7,7 @@ import copy
 from collections.abc import Callable
 
 from lossgate.api import names
+from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
 from lossgate.controller.kube import JSON
@@ -15,6 +16,7 @@ from lossgate.controller.metrics import OperatorMetrics
 from lossgate.controller.observe import Observer
 from lossgate.controller.queue import Key, WorkQueue
 from lossgate.controller.reconciler import Reconciler
+from lossgate.controller.references import References
 from lossgate.controller.settings import Settings
 from lossgate.controller.workers import Workers
 from tests.controller import virtual_time
@@ -34,10 +36,11 @@ class OperatorProcess:
         self._indices: dict[str, dict[Key, list[JSON]]] = {kind: {} for kind in CHILD_KINDS}
         self._children = Children(self._indices)
         settings = Settings("lossgate", "pod-1", prometheus_url="http://prometheus:9090", prometheus_allowed=allowed)
+        accesses = Accesses(settings, References(self.kube, virtual_time.monotonic), virtual_time.monotonic)
         self.reconciler = Reconciler(
             self.kube,
             self._children,
-            Observer(self._children, cluster.source, settings),
+            Observer(self._children, cluster.source, settings, accesses),
             self.queue,
             self._lease(),
             EventRecorder(self.kube, "pod-1", virtual_time.monotonic),

@@ -8,8 +8,10 @@ import pytest
 from lossgate.api.reasons import Phase, Reason
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import BaselineStatus, RolloutStatus, StepStatus, Version
+from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
 from lossgate.controller.observe import Observer
+from lossgate.controller.references import References
 from lossgate.controller.settings import Settings
 from lossgate.measure.errors import EvidenceIncomplete, MeasurementError, Question, SourceUnavailable
 from lossgate.measure.source import (
@@ -37,6 +39,7 @@ from lossgate.rollout.snapshot import (
     Snapshot,
 )
 from tests.controller.cluster import CHILD_KINDS, a_rollout
+from tests.controller.fake_kube import FakeKube, Storage
 
 NOW = 1_700_000_000.0
 STABLE, CANARY = Target("ml", "digits-1"), Target("ml", "digits-2")
@@ -72,7 +75,8 @@ class Source:
 
 def an_observer(source: Source, url: str | None = "http://prometheus:9090", *allowed: str) -> Observer:
     settings = Settings("lossgate", "pod-1", prometheus_url=url, prometheus_allowed=allowed)
-    return Observer(Children({kind: {} for kind in CHILD_KINDS}), source, settings)
+    accesses = Accesses(settings, References(FakeKube(Storage())))
+    return Observer(Children({kind: {} for kind in CHILD_KINDS}), source, settings, accesses)
 
 
 def a_body(loss: dict[str, Any] | None = None, *, baseline: bool = True, due: bool = True) -> dict[str, Any]:
@@ -143,7 +147,7 @@ async def test_looks_that_are_due_are_asked_for_at_the_place_that_the_spec_names
     await observer.measure(seen(observer, a_body(loss)), NOW + 20)
     request = source.requests[0]
     assert isinstance(request, LookRequest)
-    assert request.scope.url == "http://theirs/prometheus"
+    assert request.scope.access.url == "http://theirs/prometheus"
     assert (request.scope.revision_label, request.scope.namespace_label) == ("version", "ns")
     assert (request.scope.series.count, request.scope.series.predictions) == ("c", "p")
     matchers = (("a", "1"), ("b", "2"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lossgate.measure.access import Access
 from lossgate.measure.source import BaselineRequest, LookRequest, Scope, SeriesNames, Target
 
 NAMES = SeriesNames(
@@ -16,7 +17,7 @@ CANARY = Target("ml", "digits-2")
 
 
 def a_scope(url: str = "http://prometheus:9090", revision_label: str = "revision") -> Scope:
-    return Scope(url, NAMES, revision_label)
+    return Scope(Access(url), NAMES, revision_label)
 
 
 def a_request(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lossgate.measure.access import Access
 from lossgate.measure.counting import Counters, LookBacks, baseline_query, increment, look_query
 from lossgate.measure.errors import AmbiguousSeries
 from lossgate.measure.source import MAX_LOOKS, MAX_REVISIONS, BaselineRequest, LookRequest, Scope, SeriesNames, Target
@@ -92,5 +93,5 @@ def test_looks_off_the_grid_or_too_many_are_refused(change: dict[str, Any]) -> N
 
 def test_a_dollar_in_a_metric_name_is_no_group() -> None:
     names = SeriesNames("c$1", "s", "q", "f", "p")
-    query = baseline_query(BaselineRequest(Scope(URL, names, "revision"), 300, STABLE))
+    query = baseline_query(BaselineRequest(Scope(Access(URL), names, "revision"), 300, STABLE))
     assert '"lossgate_counter", "c$$1", "", ""' in query

@@ -13,6 +13,7 @@ import pytest
 
 from lossgate.api.reasons import Reason
 from lossgate.measure import session
+from lossgate.measure.access import Access
 from lossgate.measure.errors import EvidenceIncomplete, MeasurementError, SamplesStale, SourceUnavailable
 from lossgate.measure.prometheus import QUERIES_AT_ONCE_PER_URL, PrometheusSource
 from lossgate.measure.source import ArmLook, Flaw, LookAnswer, Missing, NonFiniteSum
@@ -124,7 +125,7 @@ async def test_a_server_that_trickles_is_given_up() -> None:
 
     server = await asyncio.start_server(trickle, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    with session.CheckedSession(timeout_seconds=0.2) as checked:
+    with session.CheckedSession(Access(url), timeout_seconds=0.2) as checked:
         async with asyncio.timeout(DEADLINE_SECONDS):
             with pytest.raises(SourceUnavailable, match="no answer in time"):
                 await asyncio.to_thread(checked.request, "POST", url, params={"query": "up", "end": 300})

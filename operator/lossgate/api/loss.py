@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from lossgate.api.part import Part
+from lossgate.api.prometheus import Prometheus
 from lossgate.api.quantities import Seconds
 from lossgate.api.rules import (
     METRIC_LABEL_PATTERN,
     METRIC_NAME_PATTERN,
-    PROMETHEUS_URL_PATTERN,
     lasts,
     rule,
     rules,
@@ -28,22 +28,6 @@ MetricName = Annotated[
         json_schema_extra=says("write the name of a metric: letters, digits, _ and :, not starting with a digit"),
     ),
 ]
-
-
-class Prometheus(Part):
-    """The Prometheus that holds the loss counters."""
-
-    url: str | None = Field(
-        default=None,
-        max_length=512,
-        pattern=PROMETHEUS_URL_PATTERN,
-        description="Base URL. By default the operator's own Prometheus; any other must be on the operator's list of "
-        "allowed URLs.",
-        json_schema_extra=says(
-            "write the base URL of a Prometheus without user name, query or fragment, such as "
-            '"http://prometheus.monitoring:9090"'
-        ),
-    )
 
 
 class Series(Part):

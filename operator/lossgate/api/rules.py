@@ -12,6 +12,10 @@ MESSAGE = "x-message"
 METRIC_NAME_PATTERN = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 METRIC_LABEL_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 PROMETHEUS_URL_PATTERN = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$"
+HEADER_NAME_PATTERN = r"^[a-zA-Z0-9._-]+$"
+HEADER_VALUE_PATTERN = r"^[!-~]([ -~]*[!-~])?$"
+OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+OBJECT_KEY_PATTERN = r"^[-._a-zA-Z0-9]+$"
 HOSTNAME_PATTERN = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 

@@ -13,8 +13,9 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from lossgate.api.gate import Gate, OnInconclusive, Risk
-from lossgate.api.loss import Loss, MetricLabels, Prometheus, Series
+from lossgate.api.loss import Loss, MetricLabels, Series
 from lossgate.api.part import Part
+from lossgate.api.prometheus import Prometheus
 from lossgate.api.quantities import Seconds
 from lossgate.api.rules import HOSTNAME_PATTERN, lasts, rule, rules, says
 from lossgate.api.template import TEMPLATE_SCHEMA

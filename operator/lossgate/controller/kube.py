@@ -27,6 +27,8 @@ _PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
     "Service": "/api/v1/namespaces/{namespace}/services",
     "HTTPRoute": "/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes",
+    "Secret": "/api/v1/namespaces/{namespace}/secrets",
+    "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
     "Event": "/api/v1/namespaces/{namespace}/events",
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
     names.KIND: f"/apis/{names.API_VERSION}/namespaces/{{namespace}}/{names.PLURAL}",
@@ -146,6 +148,8 @@ class Kube:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise KubeError(0, f"{method} {kind} {namespace}/{name}", f"no answer: {error!r}") from error
         except ValueError as error:
+            if kind == "Secret":  # The error may quote what came.
+                raise KubeError(status, f"{method} {kind} {namespace}/{name}", "no API object came") from None
             raise KubeError(status, f"{method} {kind} {namespace}/{name}", f"no API object came: {error}") from error
         finally:
             self._count(method, kind, status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from lossgate.api import names
@@ -10,9 +11,11 @@ from lossgate.api.owner import Owner
 from lossgate.api.reasons import Reason
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
+from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
 from lossgate.controller.queue import Key
 from lossgate.controller.settings import Settings
+from lossgate.measure.access import Access
 from lossgate.measure.errors import MeasurementError
 from lossgate.measure.source import (
     ArmLook,
@@ -47,10 +50,11 @@ from lossgate.rollout.snapshot import (
 class Observer:
     """Sees rollouts: children from the watches, losses from the source when a look is due."""
 
-    def __init__(self, children: Children, source: MetricSource, settings: Settings) -> None:
+    def __init__(self, children: Children, source: MetricSource, settings: Settings, accesses: Accesses) -> None:
         self._children = children
         self._source = source
         self._settings = settings
+        self._accesses = accesses
 
     def see(self, body: Mapping[str, Any], spec: RolloutSpec, obstacle: Obstacle | None) -> Snapshot:
         """Return what is seen of a ModelRollout without asking anybody."""
@@ -78,14 +82,21 @@ class Observer:
         obstacle = self._source_obstacle(snapshot.spec)
         if obstacle is not None:
             return MeasurementFailed(Reason.METRICS_UNREACHABLE, obstacle.message)
+        ask = partial(self._ask, snapshot, want, now)
         try:
-            match want:
-                case HistoryWanted():
-                    return await self._history(snapshot, now)
-                case LooksWanted():
-                    return await self._looks(snapshot, want)
+            return await self._accesses.ask(snapshot.namespace, snapshot.spec, ask, generated=True)
         except MeasurementError as error:
             return MeasurementFailed(error.reason, str(error))
+
+    async def _ask(
+        self, snapshot: Snapshot, want: HistoryWanted | LooksWanted, now: float, access: Access
+    ) -> Measurement:
+        scope = _scope(snapshot, access)
+        match want:
+            case HistoryWanted():
+                return await self._history(snapshot, scope, now)
+            case LooksWanted():
+                return await self._looks(snapshot, scope, want)
 
     def _source_obstacle(self, spec: RolloutSpec) -> Obstacle | None:
         url = spec.loss.prometheus.url
@@ -103,9 +114,9 @@ class Observer:
             )
         return None
 
-    async def _history(self, snapshot: Snapshot, now: float) -> Measurement:
+    async def _history(self, snapshot: Snapshot, scope: Scope, now: float) -> Measurement:
         stable = _target(snapshot, "stable")
-        reading = await self._source.baseline(BaselineRequest(self._scope(snapshot), int(now), stable))
+        reading = await self._source.baseline(BaselineRequest(scope, int(now), stable))
         match reading:
             case Missing():
                 return HistorySeen(0.0, 0.0, 0.0, 0.0, reading.message)
@@ -120,10 +131,10 @@ class Observer:
             labels_per_second=reading.labels_per_second or 0.0,
         )
 
-    async def _looks(self, snapshot: Snapshot, want: LooksWanted) -> Measurement:
+    async def _looks(self, snapshot: Snapshot, scope: Scope, want: LooksWanted) -> Measurement:
         stable, canary = _target(snapshot, "stable"), _target(snapshot, "canary")
         request = LookRequest(
-            scope=self._scope(snapshot),
+            scope=scope,
             interval_seconds=int(snapshot.spec.loss.interval_seconds),
             first_end=int(want.first_end),
             last_end=int(want.last_end),
@@ -137,17 +148,17 @@ class Observer:
             )
         )
 
-    def _scope(self, snapshot: Snapshot) -> Scope:
-        loss = snapshot.spec.loss
-        series = SeriesNames(
-            count=loss.series.count,
-            sum=loss.series.sum,
-            sum_of_squares=loss.series.sum_of_squares,
-            non_finite=loss.series.non_finite,
-            predictions=loss.series.predictions,
-        )
-        url = loss.prometheus.url or self._settings.prometheus_url or ""
-        return Scope(url.rstrip("/"), series, loss.labels.revision, loss.labels.namespace)
+
+def _scope(snapshot: Snapshot, access: Access) -> Scope:
+    loss = snapshot.spec.loss
+    series = SeriesNames(
+        count=loss.series.count,
+        sum=loss.series.sum,
+        sum_of_squares=loss.series.sum_of_squares,
+        non_finite=loss.series.non_finite,
+        predictions=loss.series.predictions,
+    )
+    return Scope(access, series, loss.labels.revision, loss.labels.namespace)
 
 
 def _target(snapshot: Snapshot, arm: str) -> Target:

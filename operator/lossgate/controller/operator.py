@@ -12,6 +12,7 @@ from typing import Any
 import kopf
 
 from lossgate.api import names
+from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
 from lossgate.controller.kube import Kube
@@ -21,6 +22,7 @@ from lossgate.controller.observe import Observer
 from lossgate.controller.probes import Probes
 from lossgate.controller.queue import Key, WorkQueue
 from lossgate.controller.reconciler import Reconciler
+from lossgate.controller.references import References
 from lossgate.controller.settings import Settings
 from lossgate.controller.workers import Workers
 from lossgate.measure.batching import BatchingSource
@@ -87,11 +89,12 @@ class Operator:
         self._kube = await Kube.connect(self._metrics.requested)
         self._source = BatchingSource(PrometheusSource())
         self._lease = Lease(self._kube, self._settings.namespace, self._settings.identity, self._led)
+        accesses = Accesses(self._settings, References(self._kube))
         self._children = Children({kind: kwargs[kind] for kind in CHILD_RESOURCES})
         self._reconciler = Reconciler(
             self._kube,
             self._children,
-            Observer(self._children, self._source, self._settings),
+            Observer(self._children, self._source, self._settings, accesses),
             self._queue,
             self._lease,
             EventRecorder(self._kube, self._settings.identity),

@@ -138,7 +138,7 @@ def check(scope: Scope, targets: Sequence[Target], at: float) -> None:
     labels = group_labels(scope, targets)
     if any(group_labels(scope, [target]) != labels for target in targets):
         raise ValueError("targets with different matcher labels cannot share a query: ask for them apart")
-    question = Question(scope.url, "not sent", at)
+    question = Question(scope.access.url, "not sent", at)
     for label in labels:
         if not is_label_name(label) or label.startswith("__"):
             what = f"{label!r} is no label name, so versions cannot be told apart by it"

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lossgate.measure.errors import EvidenceIncomplete, MeasurementError, Question, SourceUnavailable
+from lossgate.measure.access import Access
+from lossgate.measure.errors import (
+    AccessDenied,
+    EvidenceIncomplete,
+    MeasurementError,
+    Question,
+    SourceUnavailable,
+)
 
 _SHOWN_CHARACTERS = 200
 
@@ -21,22 +28,24 @@ class Row:
     values: Mapping[int, float]
 
 
-def check(status: int, content_type: str, body: bytes, question: Question) -> None:
+def check(status: int, content_type: str, body: bytes, question: Question, access: Access) -> None:
     """Guarantee that the body is a complete, successful answer of a Prometheus to a range query.
 
     `warnings` mean that parts are missing (a store that did not answer, for example). `infos` never do: they are
-    remarks on the query, such as that a name does not look like a counter's, so they are let pass.
+    remarks on the query, such as that a name does not look like a counter's, so they are let pass. What a server
+    says is shown without the credentials that it was sent.
 
     Raises:
+        AccessDenied: Status 401 or 403.
         SourceUnavailable: Any other status than 200, no JSON, or an answer that reports an error.
         EvidenceIncomplete: Warnings, or a result that is not a list of series.
     """
     answer = _json(body)
     if status != 200 or not isinstance(answer, dict) or answer.get("status") != "success":
-        raise _refusal(status, content_type, answer, body, question)
+        raise _refusal(status, content_type, answer, access.without_secrets(_said(answer, body)), question)
     warnings = answer.get("warnings")
     if warnings:
-        what = f"the answer is partial: {_shown('; '.join(map(str, warnings)))}"
+        what = f"the answer is partial: {_shown(access.without_secrets(_warnings(warnings)))}"
         raise EvidenceIncomplete(
             what, question, "look at the stores behind this Prometheus; nothing is judged until then"
         )
@@ -44,7 +53,7 @@ def check(status: int, content_type: str, body: bytes, question: Question) -> No
     data = data if isinstance(data, dict) else {}
     kind = data.get("resultType")
     if kind != "matrix" or not isinstance(data.get("result"), list):
-        what = f"the answer holds {_shown(repr(kind))} where a list of series is expected"
+        what = f"the answer holds {_shown(access.without_secrets(repr(kind)))} where a list of series is expected"
         raise EvidenceIncomplete(what, question, "check that the URL is that of a Prometheus query API")
 
 
@@ -82,15 +91,24 @@ def _json(body: bytes) -> object:
         return None
 
 
-def _refusal(status: int, content_type: str, answer: object, body: bytes, question: Question) -> MeasurementError:
+def _said(answer: object, body: bytes) -> str:
     if isinstance(answer, dict) and "error" in answer:
-        said = f"{answer.get('errorType', 'error')}: {answer['error']}"
-    else:
-        said = body.decode(errors="replace")
+        return f"{answer.get('errorType', 'error')}: {answer['error']}"
+    return body.decode(errors="replace")
+
+
+def _warnings(warnings: object) -> str:
+    return "; ".join(map(str, warnings)) if isinstance(warnings, list) else str(warnings)
+
+
+def _refusal(status: int, content_type: str, answer: object, said: str, question: Question) -> MeasurementError:
     what = f"HTTP {status}, {_shown(said) or 'an empty body'}"
     if status in (401, 403):
-        return SourceUnavailable(
-            what, question, "it wants credentials: use a URL that answers without, or allow the operator"
+        return AccessDenied(
+            what,
+            question,
+            "it wants other credentials: check the Secret that loss.prometheus.secretRef names and "
+            "loss.prometheus.headers; a ModelRollout that sets neither, nor a URL, is let in by the operator's own",
         )
     if 300 <= status < 400:
         return SourceUnavailable(

@@ -47,6 +47,19 @@ class SourceUnavailable(MeasurementError):
     reason = Reason.METRICS_UNREACHABLE
 
 
+class NoAccess(SourceUnavailable):
+    """Nothing was asked: what lets the question in cannot be had."""
+
+    def __init__(self, what: str, url: str | None, remedy: str) -> None:
+        super().__init__(what, Question(url or "", "not sent", 0.0), remedy)
+        address = public_url(url) if url else "no address"
+        self.args = (f"{what} ({address}, not asked): {remedy}",)
+
+
+class AccessDenied(SourceUnavailable):
+    """The source wants other credentials than it was given, or any at all."""
+
+
 class EvidenceIncomplete(MeasurementError):
     """The source answered, and says or shows that its answer is not the whole truth."""
 

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 from prometheus_api_client import PrometheusConnect
 from urllib3.util.retry import Retry
 
 from lossgate.measure import counting, envelope, reading
+from lossgate.measure.access import Access
 from lossgate.measure.counting import LOOK_BACKS, LookBacks
 from lossgate.measure.envelope import Row
 from lossgate.measure.errors import Question, SourceUnavailable
 from lossgate.measure.session import CheckedSession
 from lossgate.measure.source import BaselineAnswer, BaselineRequest, LookAnswer, LookRequest
+from lossgate.measure.trust import PrivateTrust, context_of
 
 TIMEOUT_SECONDS = 10.0
 QUERIES_AT_ONCE = 8
 QUERIES_AT_ONCE_PER_URL = 2
+MAX_SERVERS = 64
+"""Accesses with connections open at the same time, besides those that are being asked."""
+IDLE_SECONDS = 600.0
+"""Connections, and the credentials in them, are given up after this long: those of a rotated token among them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Server:
     client: Any  # PrometheusConnect, which has no types
     session: CheckedSession
     slots: asyncio.Semaphore
+    asked_at: float = 0.0
+    under_way: int = 0
 
 
 class PrometheusSource:
@@ -40,7 +50,8 @@ class PrometheusSource:
         self._timeout_seconds = timeout_seconds
         self._look_backs = look_backs
         self._threads = ThreadPoolExecutor(QUERIES_AT_ONCE, thread_name_prefix="prometheus")
-        self._servers: dict[str, _Server] = {}
+        self._servers: OrderedDict[Access, _Server] = OrderedDict()
+        self._slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self.queries_sent = 0
 
     async def looks(self, request: LookRequest) -> LookAnswer:
@@ -51,7 +62,7 @@ class PrometheusSource:
             ValueError: More targets than one query may have, or targets that cannot share one.
         """
         query = counting.look_query(request, self._look_backs)
-        rows = await self._rows(request.scope.url, query, request.ends)
+        rows = await self._rows(request.scope.access, query, request.ends)
         return reading.read_looks(rows, request)
 
     async def baseline(self, request: BaselineRequest) -> BaselineAnswer:
@@ -61,7 +72,7 @@ class PrometheusSource:
             MeasurementError: No answer that can be trusted.
         """
         query = counting.baseline_query(request)
-        rows = await self._rows(request.scope.url, query, range(request.at, request.at + 1))
+        rows = await self._rows(request.scope.access, query, range(request.at, request.at + 1))
         return reading.read_baseline(rows, request)
 
     async def close(self) -> None:
@@ -70,9 +81,10 @@ class PrometheusSource:
         for server in self._servers.values():
             server.session.close()
 
-    async def _rows(self, url: str, query: str, ends: range) -> list[Row]:
-        question = Question(url, query, ends[-1])
-        server = self._server(url)
+    async def _rows(self, access: Access, query: str, ends: range) -> list[Row]:
+        question = Question(access.url, query, ends[-1])
+        server = self._server(access, question)
+        server.under_way += 1
         try:
             # Waiting for a slot counts: the answer to a look must be there before the next one is due.
             async with asyncio.timeout(2 * self._timeout_seconds), server.slots:
@@ -81,6 +93,8 @@ class PrometheusSource:
                 result = await loop.run_in_executor(self._threads, self._ask, server.client, query, ends)
         except TimeoutError as error:
             raise SourceUnavailable("no answer in time", question, "see whether it is overloaded") from error
+        finally:
+            server.under_way -= 1
         return envelope.rows(result, question, ends)
 
     def _ask(self, client: Any, query: str, ends: range) -> Any:
@@ -92,10 +106,33 @@ class PrometheusSource:
             params={"timeout": f"{self._timeout_seconds:g}s"},
         )
 
-    def _server(self, url: str) -> _Server:
-        url = url.rstrip("/")
-        if url not in self._servers:
-            session = CheckedSession(self._timeout_seconds)
-            client = PrometheusConnect(url, session=session, retry=Retry(total=0), method="POST")
-            self._servers[url] = _Server(client, session, asyncio.Semaphore(QUERIES_AT_ONCE_PER_URL))
-        return self._servers[url]
+    def _server(self, access: Access, question: Question) -> _Server:
+        now = asyncio.get_running_loop().time()
+        self._close_unused(now)
+        server = self._servers.get(access)
+        if server is None:
+            server = self._servers[access] = self._connected(access, question)
+        server.asked_at = now
+        self._servers.move_to_end(access)
+        return server
+
+    def _connected(self, access: Access, question: Question) -> _Server:
+        url = access.url.rstrip("/")
+        session = CheckedSession(access, self._timeout_seconds)
+        client = PrometheusConnect(url, session=session, retry=Retry(total=0), method="POST")
+        if access.ca_pem is not None:
+            try:
+                session.mount(url, PrivateTrust(context_of(access.ca_pem)))
+            except ValueError as error:
+                what = f"the certificates to trust cannot be used: {error}"
+                raise SourceUnavailable(what, question, "write certificates in PEM") from error
+        # By address, not by access: a server that hangs must not keep more threads because many tenants ask it.
+        slots = self._slots.setdefault(url, asyncio.Semaphore(QUERIES_AT_ONCE_PER_URL))
+        return _Server(client, session, slots)
+
+    def _close_unused(self, now: float) -> None:
+        for access, server in list(self._servers.items()):
+            is_surplus = len(self._servers) > MAX_SERVERS or now - server.asked_at > IDLE_SECONDS
+            if is_surplus and server.under_way == 0:
+                del self._servers[access]
+                server.session.close()

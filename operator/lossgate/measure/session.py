@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ssl
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -11,6 +12,7 @@ import requests
 import urllib3
 
 from lossgate.measure import envelope
+from lossgate.measure.access import Access
 from lossgate.measure.errors import EvidenceIncomplete, Question, SamplesStale, SourceUnavailable
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -23,19 +25,25 @@ class CheckedSession(requests.Session):
     prometheus-api-client reads only the series out of an answer; warnings, the type of the result and pages that are
     no JSON have to be seen before. Parameters travel in the body, since a query for many versions is longer than the
     addresses that proxies accept. Redirects are not followed: they lead to login pages, and lose the body. Nothing is
-    taken from the environment, so that no stray .netrc adds credentials.
+    taken from the environment, so that no stray .netrc adds credentials: a session sends those of one access.
     """
 
-    def __init__(self, timeout_seconds: float) -> None:
+    def __init__(self, access: Access, timeout_seconds: float) -> None:
         super().__init__()
         self.trust_env = False
+        self._access = access
+        self.headers.update(access.headers)
+        authorization = access.authorization()
+        if authorization is not None:
+            self.headers["Authorization"] = authorization
         self._timeout_seconds = timeout_seconds
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         """Return the checked answer; its body is in memory and the connection is free again.
 
         Raises:
-            SourceUnavailable: Not reached in time, refused, redirected, failed, no JSON, or too large.
+            AccessDenied: The credentials are missing or not the right ones.
+            SourceUnavailable: Not reached in time, not trusted, refused, redirected, failed, no JSON, or too large.
             EvidenceIncomplete: Warnings, or a result of another type.
             SamplesStale: The server's clock has not reached the moment that was asked about.
         """
@@ -50,7 +58,7 @@ class CheckedSession(requests.Session):
                 body = _body(response, give_up_at, question)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _unreached(error, question) from error
-        envelope.check(response.status_code, response.headers.get("Content-Type", ""), body, question)
+        envelope.check(response.status_code, response.headers.get("Content-Type", ""), body, question, self._access)
         _check_clock(response.headers.get("Date"), question)
         response.raw = io.BytesIO(body)
         return response
@@ -76,8 +84,29 @@ def _unreached(error: Exception, question: Question) -> SourceUnavailable:
         return SourceUnavailable(
             "no answer in time", question, "see whether it is overloaded; the next look asks again"
         )
+    distrust = _distrust(error)
+    if distrust is not None:
+        return SourceUnavailable(
+            f"its certificate is not trusted: {distrust}",
+            question,
+            "name the authority that signed it in loss.prometheus.caRef, or in the chart for the operator's own",
+        )
     what = f"not reached: {type(error).__name__}"
     return SourceUnavailable(what, question, "check the URL, that it runs, and the network policies between")
+
+
+def _distrust(error: BaseException) -> str | None:
+    """Return what is wrong with the server's certificate; requests and urllib3 wrap the error, each its own way."""
+    pending, seen = [error], set[int]()
+    while pending:
+        candidate = pending.pop()
+        if isinstance(candidate, ssl.SSLCertVerificationError):
+            return candidate.verify_message
+        if id(candidate) not in seen:
+            seen.add(id(candidate))
+            inner = (candidate.__cause__, candidate.__context__, getattr(candidate, "reason", None), *candidate.args)
+            pending.extend(part for part in inner if isinstance(part, BaseException))
+    return None
 
 
 def _check_clock(date: str | None, question: Question) -> None:

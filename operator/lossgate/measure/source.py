@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lossgate.api.reasons import Reason
+from lossgate.measure.access import Access
 
 MAX_LOOKS = 300
 """Grid points in one request; more are asked for in portions, oldest first."""
@@ -39,7 +40,7 @@ class Target:
 class Scope:
     """Where the series are and which labels tell versions apart; requests of one scope can share a query."""
 
-    url: str
+    access: Access
     series: SeriesNames
     revision_label: str
     namespace_label: str = "namespace"

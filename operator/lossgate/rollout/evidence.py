@@ -55,8 +55,15 @@ class Finding:
 
 
 def source_fingerprint(loss: Loss) -> str:
-    """Return a short text that changes when the loss is read from somewhere else."""
-    parts = [loss.prometheus.url, dict(loss.selector), loss.series.model_dump(), loss.labels.model_dump()]
+    """Return a short text that changes when the loss is read from somewhere else.
+
+    Another tenant is another source, other credentials are not: a Secret is renewed, or renamed, in the middle of
+    rollouts.
+    """
+    prometheus = loss.prometheus
+    parts = [prometheus.url, dict(loss.selector), loss.series.model_dump(), loss.labels.model_dump()]
+    if prometheus.headers:
+        parts.append({name.lower(): value for name, value in prometheus.headers.items()})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
