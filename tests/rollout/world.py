@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lossgate.api.commands import Command
 from lossgate.api.names import Revision
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
@@ -79,6 +80,8 @@ class World:
     measurement: Measurement | None = None
     """Answers every question of the operator in place of the drawn losses."""
     obstacle: Obstacle | None = None
+    command: str | None = None
+    skip_analysis: str | None = None
     broken: set[str] = field(default_factory=set)
     """Revisions whose pods are never ready."""
     events: list[Event] = field(default_factory=list)
@@ -112,6 +115,8 @@ class World:
             canary_service=self._service("digits-canary"),
             route=RouteSeen(*self.weights, as_specified=True, accepted=self.route_accepted) if self.weights else None,
             obstacle=self.obstacle,
+            command=Command.parse(self.command),
+            skip_analysis=self.skip_analysis,
         )
 
     def turn(self) -> Decision:

@@ -23,6 +23,8 @@ LABEL_REVISION = "lossgate.io/revision"
 LABEL_SERVICE = "kubernetes.io/service-name"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "lossgate"}
 ANNOTATION_MODEL_VERSION = "lossgate.io/model-version"
+ANNOTATION_COMMAND = "lossgate.io/command"
+ANNOTATION_SKIP_ANALYSIS = "lossgate.io/skip-analysis"
 ENV_REVISION = "LOSSGATE_REVISION"
 ENV_MODEL_VERSION = "LOSSGATE_MODEL_VERSION"
 

@@ -44,6 +44,11 @@ class Reason(StrEnum):
     PROGRESS_DEADLINE = "ProgressDeadline"
     ABORTED = "Aborted"
     REQUESTED = "Requested"
+    """A person asked for it: a pause, or a promotion without the proof. Nothing to do; a pause ends with `resume`, or
+    with `spec.paused: false`."""
+    ANALYSIS_SKIPPED = "AnalysisSkipped"
+    """The annotation lossgate.io/skip-analysis names this revision: it came, or comes, in on ready pods alone. Remove
+    the annotation to have it judged."""
     # Measured
     LOOKING = "Looking"
     NO_TRAFFIC = "NoTraffic"
@@ -87,6 +92,21 @@ class EventReason(StrEnum):
     STALLED = "Stalled"
     STABLE_UNAVAILABLE = "StableUnavailable"
     SCALED_DOWN = "ScaledDown"
+    COMMAND_OBEYED = "CommandObeyed"
+    """A command in the annotation lossgate.io/command was carried out. Nothing to do."""
+    COMMAND_REFUSED = "CommandRefused"
+    """A command did nothing; the message says why. Give it again as the message says, if it is still wanted."""
+    ANALYSIS_SKIPPED = "AnalysisSkipped"
+    """The annotation lossgate.io/skip-analysis names the canary: its loss is not looked at. Remove the annotation if
+    the change is a new model after all."""
+    ANALYSIS_RESUMED = "AnalysisResumed"
+    """The annotation lossgate.io/skip-analysis does not name the canary any more: it is judged, from the first step.
+    Nothing to do."""
+    GOING_BACK = "GoingBack"
+    """A person asked for the version before the last promotion. Watch its pods become ready; `abort` calls it off."""
+    RETURN_GIVEN_UP = "ReturnGivenUp"
+    """The way back to the previous version was given up before any request was sent there; the present one goes on
+    serving. See why its pods are not ready, then give the command again."""
 
 
 UNREADABLE = frozenset(

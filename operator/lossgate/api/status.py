@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from lossgate.api.commands import Outcome
 from lossgate.api.reasons import ConditionType, Phase, Reason
 
 
@@ -185,6 +186,19 @@ class HistoryEntry(_Part):
     """Canary loss minus stable loss in its last step."""
 
 
+class LastCommand(_Part):
+    """The command that was acted on last."""
+
+    text: str
+    """The annotation `lossgate.io/command` as it was read: the same text is never acted on again."""
+    time: Time
+    """When it was acted on."""
+    outcome: Outcome
+    """Obeyed or Refused."""
+    message: str
+    """What was done, or why nothing was."""
+
+
 class Condition(_Part):
     """A `metav1.Condition`."""
 
@@ -240,6 +254,18 @@ class RolloutStatus(_Part):
     """The traffic step that is being judged."""
     analysis: Analysis | None = None
     """The evidence of the step so far."""
+    last_command: LastCommand | None = None
+    """The command that was acted on last, and what became of it."""
+    paused_by: str | None = None
+    """The command that paused the rollout: `resume` ends the pause, whatever `spec.paused` says."""
+    promote_requested: Hold | None = None
+    """A person's order to promote the canary without the proof, with the numbers of that moment; it stands until it
+    is carried out or harm is found."""
+    skipped: str | None = None
+    """The revision that comes in, or came in last, without analysis, as the annotation `lossgate.io/skip-analysis`
+    asks."""
+    returning: Hold | None = None
+    """A person's order to go back to the version before the last promotion, while it is carried out."""
     history: tuple[HistoryEntry, ...] = ()
     """The last rollouts that ended, newest last."""
     conditions: tuple[Condition, ...] = Field(

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from lossgate.api import names
+from lossgate.api.commands import Command
 from lossgate.api.owner import Owner
 from lossgate.api.reasons import Reason
 from lossgate.api.spec import RolloutSpec
@@ -61,6 +62,7 @@ class Observer:
         metadata = body["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
         owner = Owner(key.name, key.namespace, metadata["uid"])
+        annotations = metadata.get("annotations") or {}
         return Snapshot(
             name=key.name,
             namespace=key.namespace,
@@ -72,6 +74,8 @@ class Observer:
             canary_service=self._children.service(key, owner, spec, names.canary_service(key.name)),
             route=self._children.route(key, owner, spec),
             obstacle=self._source_obstacle(spec) or obstacle,
+            command=Command.parse(annotations.get(names.ANNOTATION_COMMAND)),
+            skip_analysis=(annotations.get(names.ANNOTATION_SKIP_ANALYSIS) or "").strip() or None,
         )
 
     async def measure(self, snapshot: Snapshot, now: float) -> Measurement | None:

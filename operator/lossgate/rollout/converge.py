@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lossgate.api import names
 from lossgate.api.names import Revision
 from lossgate.api.reasons import Phase
-from lossgate.rollout import promotion, rollback
+from lossgate.rollout import promotion, rollback, skip
 from lossgate.rollout.decision import (
     CreateDeployment,
     DeleteDeployment,
@@ -45,14 +45,16 @@ def _wanted_replicas(draft: Draft) -> dict[Revision, int]:
     if status.stable is not None:
         wanted[Revision(status.stable.revision)] = _stable_replicas(draft)
     if status.canary is not None:
-        wanted[Revision(status.canary.revision)] = _canary_replicas(draft)
+        canary = Revision(status.canary.revision)
+        # The previous version may be the canary as well: tried again, or left by order of a person.
+        wanted[canary] = max(_canary_replicas(draft), wanted.get(canary, 0))
     return wanted
 
 
 def _stable_replicas(draft: Draft) -> int:
     """While everything is on its way to the new version, the old one keeps what it has."""
     seen = draft.snapshot.deployment(draft.stable.revision)
-    if draft.status.phase is Phase.PROMOTING and seen is not None:
+    if promotion.hands_over(draft) and seen is not None:
         return max(seen.replicas, draft.snapshot.replicas)
     return draft.snapshot.replicas
 
@@ -61,9 +63,9 @@ def _canary_replicas(draft: Draft) -> int:
     snapshot, status = draft.snapshot, draft.status
     seen = snapshot.deployment(draft.canary.revision)
     has = seen.replicas if seen else 0
+    if promotion.hands_over(draft):
+        return max(promotion.full_size(draft), has if promotion.is_committed(draft) else 0)
     match status.phase:
-        case Phase.PROMOTING:
-            return max(promotion.full_size(draft), has if promotion.is_committed(draft) else 0)
         case Phase.ROLLING_BACK:
             return has
         case Phase.PROGRESSING | Phase.PAUSED:
@@ -77,7 +79,8 @@ def _canary_replicas(draft: Draft) -> int:
 def _weight_to_prepare(draft: Draft) -> int:
     """A step that was passed is left when the pods for the next one are ready, so they are asked for before."""
     steps, index = draft.snapshot.spec.steps, draft.step.index
-    is_passed = draft.status.phase is Phase.PROGRESSING and draft.analysis.verdict == Verdict.NON_INFERIOR
+    may_leave = draft.analysis.verdict == Verdict.NON_INFERIOR or skip.has_dwelt(draft)
+    is_passed = draft.status.phase is Phase.PROGRESSING and may_leave
     return steps[index + 1].weight if is_passed and index + 1 < len(steps) else draft.step.weight
 
 
@@ -112,7 +115,7 @@ def _services(draft: Draft) -> Iterator[Write]:
 
 def _revision_behind_name(draft: Draft) -> Revision:
     """The Service with the rollout's own name moves when all requests are on the new version, never back."""
-    handing_over = draft.status.phase is Phase.PROMOTING and promotion.is_committed(draft)
+    handing_over = promotion.hands_over(draft) and promotion.is_committed(draft)
     if not handing_over:
         return Revision(draft.stable.revision)
     seen, new = draft.snapshot.stable_service, Revision(draft.canary.revision)

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from lossgate.api import names
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
-from lossgate.api.status import RolloutStatus, Version
-from lossgate.rollout import conditions, converge, evidence, looks, promotion, rollback, steps
+from lossgate.api.status import Version
+from lossgate.rollout import (
+    commands,
+    conditions,
+    converge,
+    evidence,
+    history,
+    looks,
+    promotion,
+    returning,
+    rollback,
+    skip,
+    steps,
+)
 from lossgate.rollout.decision import Decision
 from lossgate.rollout.draft import Draft
 from lossgate.rollout.snapshot import LooksSeen, Snapshot
@@ -24,7 +36,8 @@ def decide(snapshot: Snapshot, now: float) -> Decision:
     _count(draft)
     _scale_down(draft)
     evidence.drop_unreadable(draft)
-    _advance(draft)
+    if not commands.take(draft):
+        _advance(draft)
     draft.set(observed_generation=snapshot.generation)
     conditions.summarise(draft)
     return Decision(draft.status, converge.writes(draft), tuple(draft.events), _due(draft), _measure_at(draft))
@@ -54,6 +67,8 @@ def _advance(draft: Draft) -> None:
             steps.proceed(draft)
         case Phase.PROMOTING:
             _promote(draft)
+        case Phase.ROLLING_BACK if draft.status.returning is not None:
+            returning.proceed(draft)
         case Phase.ROLLING_BACK:
             rollback.proceed(draft)
 
@@ -85,35 +100,39 @@ def _rest(draft: Draft) -> None:
     status, target = draft.status, draft.snapshot.target
     if target == draft.stable.revision:
         _serve_what_is_asked(draft)
-    elif _was_rolled_back(status, target):
+    elif history.was_rolled_back(status, target):
         if status.canary is None or status.canary.revision != target:
             _refuse_again(draft)
     else:
         steps.start(draft)
 
 
-def _was_rolled_back(status: RolloutStatus, revision: str) -> bool:
-    """A verdict against a revision is final, also when others were tried since, as far as the history reaches."""
-    past = (entry for entry in status.history if entry.revision == revision and entry.result == "RolledBack")
-    return revision == status.rolled_back or any(entry.reason is not Reason.ABORTED for entry in past)
-
-
 def _serve_what_is_asked(draft: Draft) -> None:
     if draft.status.phase is Phase.ROLLED_BACK:
         draft.enter(Phase.HEALTHY)
         draft.set(canary=None, step=None)
+    _forget_own_step_back(draft)
     promoted = draft.status.condition(ConditionType.PROMOTED)
     if promoted is None or promoted.status != "True":
         message = f"{draft.stable.model_version} serves everything, as the spec asks."
         draft.condition(ConditionType.PROMOTED, True, Reason.PROMOTED, message)
 
 
+def _forget_own_step_back(draft: Draft) -> None:
+    """The spec went elsewhere: if it asks for an aborted revision anew, a person wants it tried."""
+    rolled_back = draft.status.rolled_back
+    last = history.last_entry(draft.status, rolled_back) if rolled_back else None
+    if last is not None and last.reason is Reason.ABORTED:
+        draft.set(rolled_back=None)
+
+
 def _refuse_again(draft: Draft) -> None:
     version, target = draft.snapshot.spec.model.version, draft.snapshot.target
     draft.enter(Phase.ROLLED_BACK)
     draft.set(canary=Version(revision=target, model_version=version))
-    reason = next((past.reason for past in reversed(draft.status.history) if past.revision == target), Reason.HARM)
-    message = f"{version} was rolled back before and is not tried again until its template or version changes."
+    last = history.last_entry(draft.status, target)
+    reason = last.reason if last else Reason.HARM
+    message = f"{version} was rolled back before and is not tried again until it changes or is retried."
     draft.condition(ConditionType.PROMOTED, False, reason, message)
     draft.tell(EventReason.ROLLED_BACK, message, warning=True)
 
@@ -122,6 +141,10 @@ def _promote(draft: Draft) -> None:
     """Until everything is routed to the new version, a changed mind and harm still count."""
     if not promotion.is_committed(draft):
         if steps.changed_mind(draft):
+            return
+        if skip.is_revoked(draft):
+            draft.enter(Phase.PROGRESSING)
+            steps.proceed(draft)
             return
         finding = evidence.take_in(draft)
         if finding.harm is not None:

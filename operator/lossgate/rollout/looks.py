@@ -46,6 +46,8 @@ def wanted(snapshot: Snapshot, now: float) -> HistoryWanted | LooksWanted | None
 
 def is_analysing(status: RolloutStatus) -> bool:
     """Return whether both versions get traffic, or will, so that evidence is gathered."""
+    if status.skipped is not None:
+        return False
     if status.phase is Phase.PROMOTING:
         return status.canary is not None and status.canary.weight < 100
     return status.phase in (Phase.PROGRESSING, Phase.PAUSED)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
-from lossgate.rollout import rollback
+from lossgate.rollout import rollback, skip
 from lossgate.rollout.draft import Draft
 
 
-def start(draft: Draft, message: str) -> None:
+def start(draft: Draft, message: str, reason: Reason = Reason.ANALYSING) -> None:
     """Decide to promote: the canary grows to full size first."""
     draft.enter(Phase.PROMOTING)
-    draft.tell(EventReason.PROMOTING, message)
-    draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, f"Promoting. {message}")
+    draft.tell(EventReason.PROMOTING, message, warning=reason is Reason.REQUESTED)
+    draft.condition(ConditionType.PROMOTED, None, reason, f"Promoting. {message}")
+
+
+def hands_over(draft: Draft) -> bool:
+    """Return whether everything is on its way to the version in the canary's place, forwards or back."""
+    return draft.status.phase is Phase.PROMOTING or draft.status.returning is not None
 
 
 def full_size(draft: Draft) -> int:
@@ -26,11 +31,16 @@ def is_committed(draft: Draft) -> bool:
 
 
 def proceed(draft: Draft) -> None:
-    """Advance the hand-over by what is seen now: pods, then weight, then the Service, then the name."""
-    size = full_size(draft)
+    """Advance the promotion by what is seen now."""
+    if hand_over(draft):
+        _finish(draft)
+
+
+def hand_over(draft: Draft) -> bool:
+    """Advance by what is seen now: pods, then weight, then the Service, then the name; return whether all is done."""
     if not is_committed(draft):
-        _send_everything(draft, size)
-        return
+        _send_everything(draft, full_size(draft))
+        return False
     service = draft.snapshot.stable_service
     handed_over = (
         rollback.routed(draft, canary_weight=100) and service is not None and service.only(draft.canary.revision, 1)
@@ -39,8 +49,9 @@ def proceed(draft: Draft) -> None:
         draft.set(settled=None)
     elif draft.status.settled is None:
         draft.set(settled=draft.now)
-    elif draft.now >= draft.status.settled + rollback.DRAIN_SECONDS:
-        _finish(draft)
+    else:
+        return draft.now >= draft.status.settled + rollback.DRAIN_SECONDS
+    return False
 
 
 def _send_everything(draft: Draft, size: int) -> None:
@@ -56,20 +67,34 @@ def _send_everything(draft: Draft, size: int) -> None:
 
 
 def _finish(draft: Draft) -> None:
-    rollback.record(draft, "Promoted", Reason.PROMOTED)
-    old, new = draft.stable, draft.canary
-    message = f"{new.model_version} replaced {old.model_version}: {_evidence_line(draft)}"
+    reason, why = _grounds(draft)
+    rollback.record(draft, "Promoted", reason)
+    message = f"{draft.canary.model_version} replaced {draft.stable.model_version}{why}"
     draft.enter(Phase.HEALTHY)
+    swap(draft)
+    draft.set(canary=None, step=None, pause=None, promote_requested=None, skipped=None)
+    draft.condition(ConditionType.PROMOTED, True, reason, message)
+    draft.tell(EventReason.PROMOTED, message)
+
+
+def swap(draft: Draft) -> None:
+    """Make the version in the canary's place the stable one; the old one stays ready for a while."""
+    old, new = draft.stable, draft.canary
     draft.set(
         stable=new.model_copy(update={"weight": 100}),
         previous=old.model_copy(update={"weight": 0}),
         scale_down_at=draft.now + draft.snapshot.spec.scale_down_delay_seconds,
-        canary=None,
-        step=None,
-        pause=None,
     )
-    draft.condition(ConditionType.PROMOTED, True, Reason.PROMOTED, message)
-    draft.tell(EventReason.PROMOTED, message)
+
+
+def _grounds(draft: Draft) -> tuple[Reason, str]:
+    """Return why the canary was promoted, in one word and in many."""
+    order = draft.status.promote_requested
+    if order is not None:
+        return Reason.REQUESTED, f" by order of a person, without the proof; when it was given: {order.message}."
+    if skip.is_on(draft):
+        return Reason.ANALYSIS_SKIPPED, " without analysis: its pods were ready in every step."
+    return Reason.PROMOTED, f": {_evidence_line(draft)}"
 
 
 def _evidence_line(draft: Draft) -> str:

@@ -12,11 +12,17 @@ HISTORY_LENGTH = 10
 
 
 def start(draft: Draft, reason: Reason, message: str) -> None:
-    """Decide to take the canary back; final for its revision unless the user went back himself."""
+    """Decide to take the canary back; final for its revision unless the spec does not ask for it any more."""
     draft.enter(Phase.ROLLING_BACK)
     draft.weigh(0)
-    rolled_back = None if reason is Reason.ABORTED else draft.canary.revision
-    draft.set(rolled_back=rolled_back, pause=None)
+    is_asked_for = draft.snapshot.target == draft.canary.revision
+    draft.set(
+        rolled_back=draft.canary.revision if is_asked_for else None,
+        pause=None,
+        paused_by=None,
+        promote_requested=None,
+        skipped=None,
+    )
     draft.condition(ConditionType.PROMOTED, False, reason, message)
     record(draft, "RolledBack", reason)
     told = f"{draft.canary.model_version}: weight to 0 ({reason})."
@@ -76,4 +82,9 @@ def record(draft: Draft, result: str, reason: Reason) -> None:
         mean_loss=analysis.mean_loss,
         delta=analysis.delta,
     )
+    remember(draft, entry)
+
+
+def remember(draft: Draft, entry: HistoryEntry) -> None:
+    """Add an entry to the history, which keeps the last ones."""
     draft.set(history=(*draft.status.history, entry)[-HISTORY_LENGTH:])

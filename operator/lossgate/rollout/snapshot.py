@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from lossgate.api import names
+from lossgate.api.commands import Command
 from lossgate.api.names import Revision
 from lossgate.api.reasons import Reason
 from lossgate.api.spec import RolloutSpec
@@ -155,6 +156,10 @@ class Snapshot:
     route: RouteSeen | None = None
     measurement: Measurement | None = None
     obstacle: Obstacle | None = None
+    command: Command | None = None
+    """What the annotation `lossgate.io/command` asks for, also if it was acted on long ago."""
+    skip_analysis: str | None = None
+    """The revision that the annotation `lossgate.io/skip-analysis` names."""
 
     @property
     def target(self) -> Revision:

@@ -8,7 +8,7 @@ from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import UNREADABLE, ConditionType, EventReason, Phase, Reason
 from lossgate.api.spec import OnInconclusive, RolloutSpec
 from lossgate.api.status import Hold, Version
-from lossgate.rollout import evidence, promotion, rollback
+from lossgate.rollout import evidence, promotion, rollback, skip
 from lossgate.rollout.draft import Draft
 
 PROGRESS_DEADLINE_SECONDS = 600.0
@@ -25,7 +25,12 @@ def start(draft: Draft) -> None:
         baseline=None,
         rolled_back=None,
         pause=None,
+        paused_by=None,
+        promote_requested=None,
+        skipped=None,
     )
+    if draft.status.previous is not None and draft.status.previous.revision == target:
+        draft.set(scale_down_at=None)
     draft.weigh(0)
     draft.begin_step(0)
     weights = ", ".join(f"{step.weight}%" for step in spec.steps)
@@ -33,26 +38,30 @@ def start(draft: Draft) -> None:
         EventReason.ROLLOUT_STARTED,
         f"{spec.model.version} ({target}) against {draft.stable.model_version}: steps {weights}.",
     )
-    draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, f"{spec.model.version} is being judged.")
+    skip.follow(draft)
+    skip.describe(draft)
 
 
 def proceed(draft: Draft) -> None:
     """Advance a rollout that is progressing or paused by what is seen now."""
     if changed_mind(draft):
         return
+    skip.follow(draft)
     _follow_spec(draft)
-    finding = evidence.take_in(draft)
+    finding = evidence.Finding(skip.has_dwelt(draft)) if skip.is_on(draft) else evidence.take_in(draft)
     if finding.harm is not None:
         rollback.start(draft, finding.harm, finding.message)
     elif _went_wrong(draft):
         pass
+    elif draft.status.promote_requested is not None:
+        _promote_when_ready(draft)
     elif draft.status.phase is Phase.PAUSED:
         _wait_paused(draft)
-    elif draft.snapshot.spec.paused:
-        _pause(draft, Reason.REQUESTED, "spec.paused is true; set it to false to go on.")
+    elif (why := _why_paused(draft)) is not None:
+        _pause(draft, Reason.REQUESTED, why)
     elif finding.may_leave_step:
         _leave_when_ready(draft)
-    elif _is_overdue(draft):
+    elif _is_overdue(draft) and not skip.is_on(draft):
         _inconclusive(draft)
     if draft.status.phase in (Phase.PROGRESSING, Phase.PAUSED):
         _route_share(draft)
@@ -78,6 +87,10 @@ def _follow_spec(draft: Draft) -> None:
     """Restart the evidence where an edit of the spec changed what is tested or where it is read."""
     spec, baseline = draft.snapshot.spec, draft.status.baseline
     inconclusive = draft.status.pause is not None and draft.status.pause.reason is Reason.INCONCLUSIVE
+    if inconclusive and skip.is_on(draft):
+        _resume(draft, "without analysis, from the first step")
+        draft.begin_step(0)
+        return
     if inconclusive and draft.status.paused_test != _test_fingerprint(spec):
         _resume(draft, "after an edit of the spec: a new risk budget, from the first step")
         draft.begin_step(0)
@@ -164,15 +177,76 @@ def _pause(draft: Draft, reason: Reason, message: str) -> None:
 
 def _resume(draft: Draft, why: str) -> None:
     draft.enter(Phase.PROGRESSING)
-    draft.set(pause=None)
-    draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, f"{draft.canary.model_version} is being judged.")
+    draft.set(pause=None, paused_by=None)
+    skip.describe(draft)
     draft.tell(EventReason.RESUMED, f"Resumed {why}.")
 
 
-def _wait_paused(draft: Draft) -> None:
+def pause_by(draft: Draft, command: str) -> str:
+    """Pause by a command, until a command resumes it, and return that in words."""
+    draft.set(paused_by=command)
+    why = _why_paused(draft) or ""
+    if draft.status.phase is Phase.PROGRESSING:
+        _pause(draft, Reason.REQUESTED, why)
+    else:
+        _say_why_paused(draft, why)
+    return f"{draft.canary.model_version} keeps its weight of {draft.canary.weight}%. {why}"
+
+
+def resume_by_order(draft: Draft) -> str:
+    """End the pause by a command, and return what follows, in words."""
     pause = draft.status.pause
-    if pause is None or (pause.reason is Reason.REQUESTED and not draft.snapshot.spec.paused):
+    if pause is not None and pause.reason is Reason.INCONCLUSIVE:
+        _resume(draft, "by a command: a new risk budget, from the first step")
+        draft.begin_step(0)
+        return f"{draft.canary.model_version} is judged anew, from the first step, with a new risk budget."
+    _resume(draft, "by a command; the evidence goes on")
+    return f"the rollout of {draft.canary.model_version} goes on where it was."
+
+
+def promote_without_proof(draft: Draft) -> str:
+    """Promote by order of a person, and return that in words; pods and route are waited for as ever."""
+    numbers = f"step {draft.step.weight}%, {evidence.summary(draft)}"
+    order = Hold(reason=Reason.REQUESTED, since=draft.now, message=numbers)
+    draft.set(promote_requested=order, pause=None, paused_by=None)
+    message = f"By order of a person, {draft.canary.model_version} is promoted without the proof: {numbers}."
+    promotion.start(draft, message, Reason.REQUESTED)
+    return f"{draft.canary.model_version} takes everything as soon as all its pods are ready."
+
+
+def _promote_when_ready(draft: Draft) -> None:
+    """A canary that lost its pods while it was promoted by order goes on as soon as it has some."""
+    order = draft.status.promote_requested
+    if order is not None and draft.snapshot.ready(draft.canary.revision) > 0:
+        message = f"{draft.canary.model_version} has ready pods again; the order to promote it stands: {order.message}."
+        promotion.start(draft, message, Reason.REQUESTED)
+
+
+def _why_paused(draft: Draft) -> str | None:
+    """Return why the rollout is to wait, and what ends that; None if nobody asks for it."""
+    match draft.snapshot.spec.paused, draft.status.paused_by is not None:
+        case True, True:
+            return "spec.paused is true, and a command paused it as well: set the one to false, then resume."
+        case True, False:
+            return "spec.paused is true; set it to false to go on."
+        case False, True:
+            return "A command paused it; resume to go on."
+    return None
+
+
+def _say_why_paused(draft: Draft, why: str) -> None:
+    pause = draft.status.pause
+    if pause is not None and pause.message != why:
+        draft.set(pause=pause.model_copy(update={"message": why}))
+        draft.condition(ConditionType.PROMOTED, None, pause.reason, why)
+
+
+def _wait_paused(draft: Draft) -> None:
+    pause, why = draft.status.pause, _why_paused(draft)
+    if pause is None or (pause.reason is Reason.REQUESTED and why is None):
         _resume(draft, "as requested; the evidence goes on")
+    elif pause.reason is Reason.REQUESTED and why is not None:
+        _say_why_paused(draft, why)
     elif (
         pause.reason is Reason.INCONCLUSIVE
         and draft.now >= pause.since + draft.snapshot.spec.gate.pause_timeout_seconds
@@ -186,8 +260,11 @@ def _leave_when_ready(draft: Draft) -> None:
     version, summary = draft.canary.model_version, evidence.summary(draft)
     if draft.snapshot.ready(draft.canary.revision) == 0:
         return
+    if skip.is_on(draft):
+        summary = "without analysis, its pods are ready"
     if index + 1 == len(spec.steps):
-        _leave(draft, f"{version} is not worse than the margin: {summary}.")
+        shown = "passed the last step" if skip.is_on(draft) else "is not worse than the margin"
+        _leave(draft, f"{version} {shown}: {summary}.")
         return
     weight = spec.steps[index + 1].weight
     needed = spec.canary.replicas_at(weight, draft.snapshot.replicas)
@@ -203,10 +280,10 @@ def _leave(draft: Draft, message: str) -> None:
     """Leave the step upwards."""
     index = draft.step.index
     if index + 1 == len(draft.snapshot.spec.steps):
-        promotion.start(draft, message)
+        promotion.start(draft, message, Reason.ANALYSIS_SKIPPED if skip.is_on(draft) else Reason.ANALYSING)
         return
     draft.tell(EventReason.STEP_PASSED, message)
-    draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, f"{draft.canary.model_version} is being judged.")
+    skip.describe(draft)
     draft.begin_step(index + 1)
 
 
@@ -235,7 +312,8 @@ def _route_share(draft: Draft) -> None:
         and _has_ready_pods(draft, needed)
     )
     wanted = current
-    is_unfit = snapshot.ready(draft.canary.revision) == 0 or draft.status.baseline is None
+    is_unknown = draft.status.baseline is None and not skip.is_on(draft)
+    is_unfit = snapshot.ready(draft.canary.revision) == 0 or is_unknown
     if is_unfit and snapshot.ready(draft.stable.revision) > 0:
         wanted = 0
     elif not is_unfit and (step.weight < current or may_rise):
