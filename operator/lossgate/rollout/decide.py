@@ -5,7 +5,7 @@ from __future__ import annotations
 from lossgate.api import names
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
 from lossgate.api.status import RolloutStatus, Version
-from lossgate.rollout import conditions, converge, evidence, looks, promotion, rollback, steps
+from lossgate.rollout import conditions, converge, evidence, looks, promotion, rollback, routes, steps
 from lossgate.rollout.decision import Decision
 from lossgate.rollout.draft import Draft
 from lossgate.rollout.snapshot import LooksSeen, Snapshot
@@ -23,8 +23,10 @@ def decide(snapshot: Snapshot, now: float) -> Decision:
     draft = Draft(snapshot, now)
     _count(draft)
     _scale_down(draft)
+    routes.follow(draft)
     evidence.drop_unreadable(draft)
     _advance(draft)
+    routes.permit(draft)
     draft.set(observed_generation=snapshot.generation)
     conditions.summarise(draft)
     return Decision(draft.status, converge.writes(draft), tuple(draft.events), _due(draft), _measure_at(draft))
@@ -123,6 +125,7 @@ def _promote(draft: Draft) -> None:
     if not promotion.is_committed(draft):
         if steps.changed_mind(draft):
             return
+        routes.restart_looks(draft)
         finding = evidence.take_in(draft)
         if finding.harm is not None:
             rollback.start(draft, finding.harm, finding.message)
@@ -145,6 +148,8 @@ def _due(draft: Draft) -> float | None:
         times.append(draft.now + RECHECK_SECONDS)
     if draft.snapshot.obstacle is not None:
         times.append(draft.now + RECHECK_SECONDS)
+    if (route_due := routes.due(draft)) is not None:
+        times.append(route_due)
     return min(times, default=None)
 
 

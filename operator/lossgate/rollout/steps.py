@@ -8,7 +8,7 @@ from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import UNREADABLE, ConditionType, EventReason, Phase, Reason
 from lossgate.api.spec import OnInconclusive, RolloutSpec
 from lossgate.api.status import Hold, Version
-from lossgate.rollout import evidence, promotion, rollback
+from lossgate.rollout import evidence, promotion, rollback, routes
 from lossgate.rollout.draft import Draft
 
 PROGRESS_DEADLINE_SECONDS = 600.0
@@ -50,7 +50,7 @@ def proceed(draft: Draft) -> None:
         _wait_paused(draft)
     elif draft.snapshot.spec.paused:
         _pause(draft, Reason.REQUESTED, "spec.paused is true; set it to false to go on.")
-    elif finding.may_leave_step:
+    elif finding.may_leave_step and routes.is_trusted(draft):
         _leave_when_ready(draft)
     elif _is_overdue(draft):
         _inconclusive(draft)
@@ -142,11 +142,11 @@ def _inconclusive(draft: Draft) -> None:
         EventReason.INCONCLUSIVE, f"{message}; gate.onInconclusive is {spec.gate.on_inconclusive}.", warning=True
     )
     match spec.gate.on_inconclusive:
-        case OnInconclusive.PROMOTE:
+        case OnInconclusive.PROMOTE if routes.is_trusted(draft):
             _leave(draft, f"gate.onInconclusive is Promote. {message}")
         case OnInconclusive.ROLLBACK:
             rollback.start(draft, Reason.INCONCLUSIVE, message)
-        case OnInconclusive.PAUSE:
+        case _:
             draft.set(
                 step=draft.step.model_copy(update={"weight": spec.steps[0].weight, "since": None}),
                 paused_test=_test_fingerprint(spec),
@@ -233,6 +233,7 @@ def _route_share(draft: Draft) -> None:
         draft.status.phase is Phase.PROGRESSING
         and snapshot.ready(draft.stable.revision) > 0
         and _has_ready_pods(draft, needed)
+        and routes.is_trusted(draft)
     )
     wanted = current
     is_unfit = snapshot.ready(draft.canary.revision) == 0 or draft.status.baseline is None
@@ -249,5 +250,5 @@ def _route_share(draft: Draft) -> None:
             + (", which has no ready pod or no baseline." if wanted == 0 else "."),
             warning=wanted == 0,
         )
-    elif step.since is None and current == step.weight and rollback.routed(draft, current):
-        draft.set(step=step.model_copy(update={"since": draft.now}))
+    else:
+        routes.restart_looks(draft)
