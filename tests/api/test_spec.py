@@ -33,6 +33,7 @@ def test_every_field_is_read() -> None:
     read = RolloutSpec.model_validate(rollouts.full()["spec"])
     assert read.replicas == 4
     assert read.service.target_port == 8000
+    assert read.traffic.gateway is not None
     assert read.traffic.gateway.parent_refs[0].section_name == "https"
     assert read.traffic.gateway.hostnames == ("digits.example.com", "*.models.example.com")
     assert read.canary.max_surge == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -106,6 +106,14 @@ class FakeKube(Kube):
         merged = _merged(present, changes)
         return self._done(request, self._store(present, merged))
 
+    async def json_patch(self, kind: str, namespace: str, name: str, operations: Sequence[JSON]) -> JSON:
+        request = await self._arrive("PATCH", kind, name, list(operations))
+        present = self._present(kind, namespace, name)
+        patched = json_patched(present, operations)
+        if patched is None:
+            raise KubeError(422, "PATCH", "the server rejected our request due to an error in our request")
+        return self._done(request, self._store(present, patched))
+
     async def replace(self, kind: str, namespace: str, name: str, body: JSON) -> JSON:
         request = await self._arrive("PUT", kind, name, body)
         present = self._current(kind, namespace, name, body)
@@ -162,6 +170,25 @@ class FakeKube(Kube):
 
 def _place(body: Mapping[str, Any]) -> Place:
     return (body["kind"], body["metadata"]["namespace"], body["metadata"]["name"])
+
+
+def json_patched(document: JSON, operations: Sequence[JSON]) -> JSON | None:
+    """RFC 6902, as much of it as is in use: `test`, and `add` of a member; None if a test fails."""
+    patched = copy.deepcopy(document)
+    for operation in operations:
+        *parents, last = operation["path"].removeprefix("/").split("/")
+        parent: Any = patched
+        for step in parents:
+            parent = parent[int(step)] if isinstance(parent, list) else parent[step]
+        match operation["op"]:
+            case "test":
+                if parent[last] != operation["value"]:
+                    return None
+            case "add":
+                parent[last] = operation["value"]
+            case other:
+                raise ValueError(f"unknown operation {other}")
+    return patched
 
 
 def _merged(present: Any, changes: Any) -> Any:

@@ -7,6 +7,7 @@ import copy
 from collections.abc import Callable
 
 from lossgate.api import names
+from lossgate.controller import routes
 from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
@@ -75,6 +76,9 @@ class OperatorProcess:
 
     def deliver_child(self, event: str, body: JSON) -> None:
         """Deliver a watch event of a child."""
+        if body["kind"] == "HTTPRoute":
+            self._deliver_route(event, body)
+            return
         rollout = body["metadata"].get("labels", {}).get(names.LABEL_ROLLOUT)
         if rollout is None:
             return
@@ -85,6 +89,11 @@ class OperatorProcess:
             self._children.gone(body["kind"], key, name)
         if self.reconciler.knows(key):
             self.queue.add(key)
+
+    def _deliver_route(self, event: str, body: JSON) -> None:
+        place = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        self._indices["HTTPRoute"][place] = [] if event == "DELETED" else [routes.kept(body)]
+        self.reconciler.route_changed(*place, is_gone=event == "DELETED")
 
     async def run(self, done: Callable[[], bool], within_seconds: float = 600.0) -> None:
         """Work until something is so; the cluster settles twice a second.

@@ -12,12 +12,14 @@ from typing import Any
 import yaml
 
 from lossgate.api import names, structural
-from lossgate.api.reasons import ConditionType
+from lossgate.api.reasons import ConditionType, Phase
 from lossgate.api.rules import rule, rules
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
 
 _HEADER = "# Generated from operator/lossgate/api by `python -m lossgate.api.crd`; change it there.\n"
+
+_IN_FLIGHT = (Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING, Phase.ROLLING_BACK)
 
 
 def build() -> dict[str, Any]:
@@ -125,7 +127,16 @@ def _schema() -> dict[str, Any]:
                 f"write a metadata.name of at most {names.MAX_NAME_LENGTH} lower case letters, digits and -, starting "
                 "with a letter: Services and Deployments are named after it",
                 ".metadata.name",
-            )
+            ),
+            # What the old route was told last would stay in force there, out of sight.
+            rule(
+                "self.spec.traffic == oldSelf.spec.traffic || !has(self.status) || !has(self.status.phase) "
+                "|| !(self.status.phase in [" + ", ".join(f"'{phase}'" for phase in _IN_FLIGHT) + "]) "
+                "|| (has(self.spec.traffic.gateway) && has(oldSelf.spec.traffic.gateway))",
+                "wait until the rollout in flight has ended, or end it by going back to the old template and version: "
+                "the route that splits the requests cannot be exchanged while a canary may get some of them",
+                ".spec.traffic",
+            ),
         ),
     }
 

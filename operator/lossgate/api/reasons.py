@@ -63,8 +63,16 @@ class Reason(StrEnum):
     # Stalled
     INVALID_SPEC = "InvalidSpec"
     TEMPLATE_INVALID = "TemplateInvalid"
-    ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
+    ROUTE_NOT_FOUND = "RouteNotFound"
+    """The requests cannot be split: the HTTPRoute, its rule or one of the two backendRefs is missing, or a gateway or
+    the API server refuses the route. Nothing is judged meanwhile. Mend what the message names."""
+    ROUTE_CONTESTED = "RouteContested"
+    """Somebody else set the weights of the route otherwise more than three times within ten minutes, and the operator
+    stopped writing them back, except towards less for the canary. Make the tool that the message names leave the
+    weights alone (with Argo CD: ignoreDifferences and RespectIgnoreDifferences=true)."""
     BACKEND_CONFLICT = "BackendConflict"
+    """An object of that name belongs to somebody else, or it is not clear which weights of a route are this
+    rollout's. Nothing of others is touched. Rename, remove, or name the rule as the message says."""
     PROMETHEUS_NOT_ALLOWED = "PrometheusNotAllowed"
 
 
@@ -77,6 +85,9 @@ class EventReason(StrEnum):
     CANNOT_CONCLUDE = "CannotConclude"
     EVIDENCE_RESTARTED = "EvidenceRestarted"
     WEIGHT_CHANGED = "WeightChanged"
+    WEIGHT_RESTORED = "WeightRestored"
+    """Somebody else set the weights of the route otherwise; they are written back. Seen more than once, keep that tool
+    from writing weights: after more than three times in ten minutes the rollout stalls with RouteContested."""
     STEP_PASSED = "StepPassed"
     HARM_FOUND = "HarmFound"
     NOT_MEASURED = "NotMeasured"

@@ -17,8 +17,9 @@ from lossgate.api.loss import Loss, MetricLabels, Series
 from lossgate.api.part import Part
 from lossgate.api.prometheus import Prometheus
 from lossgate.api.quantities import Seconds
-from lossgate.api.rules import HOSTNAME_PATTERN, lasts, rule, rules, says
+from lossgate.api.rules import lasts, rule, rules, says
 from lossgate.api.template import TEMPLATE_SCHEMA
+from lossgate.api.traffic import GatewayTraffic, ParentRef, RouteRef, Traffic
 
 __all__ = [
     "Canary",
@@ -32,6 +33,7 @@ __all__ = [
     "Prometheus",
     "Risk",
     "RolloutSpec",
+    "RouteRef",
     "Series",
     "Service",
     "Step",
@@ -65,59 +67,6 @@ class Service(Part):
         alias="targetPort",
         description="Name or number of the container port that serves requests. A container of the template must "
         "declare it.",
-    )
-
-
-class ParentRef(Part):
-    """A Gateway that the route attaches to."""
-
-    name: str = Field(min_length=1, max_length=253, description="Name of the Gateway.")
-    namespace: str | None = Field(
-        default=None, min_length=1, max_length=63, description="Namespace of the Gateway; by default the rollout's own."
-    )
-    section_name: str | None = Field(
-        default=None,
-        alias="sectionName",
-        min_length=1,
-        max_length=253,
-        description="Listener of the Gateway; by default all that admit the route.",
-    )
-
-
-Hostname = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=253,
-        pattern=HOSTNAME_PATTERN,
-        json_schema_extra=says("write a host name in lower case without scheme or port, such as digits.example.com"),
-    ),
-]
-
-
-class GatewayTraffic(Part):
-    """A Gateway API route that the operator creates and owns."""
-
-    parent_refs: tuple[ParentRef, ...] = Field(
-        alias="parentRefs",
-        min_length=1,
-        max_length=8,
-        description="Gateways that take requests for the model.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
-    )
-    hostnames: tuple[Hostname, ...] = Field(
-        default_factory=tuple,
-        max_length=16,
-        description="Host names that the route answers to; by default all that the Gateway takes.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-    )
-
-
-class Traffic(Part):
-    """How requests are split between the two versions."""
-
-    gateway: GatewayTraffic = Field(
-        description="Split by a Gateway API HTTPRoute, named like the rollout, that the operator creates and owns."
     )
 
 

@@ -159,6 +159,25 @@ class Analysis(_Part):
     """The state of the tests, packed: the operator goes on from it after a restart."""
 
 
+class RouteStatus(_Part):
+    """Whether the route's weights are as decided, and how often somebody else set them otherwise."""
+
+    uid: str = ""
+    """Of the route that was seen last with the weights that were decided."""
+    generation: int = 0
+    """Of that route: another one means that it was edited."""
+    weight: int = 0
+    """The canary's share that was seen in it, in per cent."""
+    since: Time | None = None
+    """Since when the weights are as decided; absent while they are not."""
+    reverts: tuple[Time, ...] = ()
+    """When somebody else set the weights otherwise: the last times within ten minutes."""
+    contested: Time | None = None
+    """Since when weights are not written back any more, except towards less for the canary."""
+    written: Time | None = None
+    """When the canary's share was last taken back while contested."""
+
+
 class HistoryEntry(_Part):
     """One rollout that ended, in a few numbers."""
 
@@ -248,6 +267,8 @@ class RolloutStatus(_Part):
     """Fingerprint of gate and steps when the rollout was paused as inconclusive: a change of them resumes it."""
     settled: Time | None = None
     """Since when the route, or the Service's endpoints, are as the phase wants them: drain delays count from here."""
+    route: RouteStatus | None = None
+    """Whether the route's weights are as decided, and how often somebody else set them otherwise."""
     baseline: BaselineStatus | None = None
     """The stable version's loss before the rollout."""
     step: StepStatus | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lossgate.api import names
@@ -19,7 +19,7 @@ from lossgate.rollout.decision import (
     Write,
 )
 from lossgate.rollout.snapshot import Obstacle, Snapshot
-from lossgate.traffic import gateway
+from lossgate.traffic.router import CreateRoute, MergeRoute, PatchRoute, Router, RouteWrite
 from lossgate.workload import deployment, service
 
 
@@ -40,14 +40,21 @@ class Applier:
         owner: Owner,
         spec: RolloutSpec,
         snapshot: Snapshot,
+        router: Router,
+        route: Mapping[str, Any] | None,
         wrote: Callable[[Mapping[str, Any]], None],
     ) -> None:
-        """Prepare writes for an owner; `wrote` is told every child as the API server stored it."""
+        """Prepare writes for an owner.
+
+        `route` is the HTTPRoute that the decision was made on; `wrote` is told every child as the API server stored it.
+        """
         self._kube = kube
         self._wrote = wrote
         self._owner = owner
         self._spec = spec
         self._snapshot = snapshot
+        self._router = router
+        self._route = route
 
     async def apply(self, write: Write) -> None:
         """Carry out one write; doing it again changes nothing.
@@ -67,7 +74,7 @@ class Applier:
             case PointService(name, revision):
                 await self._point(name, service.manifest(self._owner, self._spec.service, name, revision))
             case SetWeights(stable, canary):
-                await self._set_weights(gateway.manifest(self._owner, self._spec, stable, canary))
+                await self._set_weights(self._router.write(self._route, stable, canary))
 
     async def _point(self, name: str, body: dict[str, Any]) -> None:
         stable = name == names.stable_service(self._owner.name)
@@ -77,11 +84,30 @@ class Applier:
         else:
             await self._patch("Service", name, {"spec": body["spec"]})
 
-    async def _set_weights(self, body: dict[str, Any]) -> None:
-        if self._snapshot.route is None:
-            await self._create(body, Reason.ROUTE_NOT_ACCEPTED)
-        else:
-            await self._patch("HTTPRoute", body["metadata"]["name"], {"spec": body["spec"]})
+    async def _set_weights(self, write: RouteWrite | None) -> None:
+        match write:
+            case CreateRoute(body):
+                await self._create(body, Reason.ROUTE_NOT_FOUND)
+            case MergeRoute(changes):
+                await self._patch("HTTPRoute", self._router.route_name, changes)
+            case PatchRoute(operations):
+                await self._patch_route(operations)
+
+    async def _patch_route(self, operations: Sequence[dict[str, Any]]) -> None:
+        """Change somebody else's route as it was seen; when it is another by now, the decision is made again on it."""
+        namespace, name = self._owner.namespace, self._router.route_name
+        try:
+            self._wrote(await self._kube.json_patch("HTTPRoute", namespace, name, operations))
+        except KubeError as error:
+            if error.status in (400, 403):
+                raise _refused_route(name, error) from error
+            if error.status not in (409, 422):
+                raise
+            present = await self._kube.get("HTTPRoute", namespace, name)
+            if error.status == 422 and _version(present) == _version(self._route):
+                raise _refused_route(name, error) from error
+            self._wrote(present)
+            raise KubeError(409, f"PATCH HTTPRoute {namespace}/{name}", "it was changed meanwhile") from error
 
     async def _create(self, body: dict[str, Any], invalid: Reason) -> None:
         try:
@@ -100,13 +126,7 @@ class Applier:
         kind, name = body["kind"], body["metadata"]["name"]
         present = await self._kube.get(kind, self._owner.namespace, name)
         if not self._owner.owns(present):
-            raise Refused(
-                Obstacle(
-                    Reason.BACKEND_CONFLICT,
-                    f"{kind} {name} exists and belongs to {_holder(present)}; it is left untouched. "
-                    "Rename this ModelRollout or remove that object.",
-                )
-            )
+            raise Refused(Obstacle(Reason.BACKEND_CONFLICT, f"{kind} {name} exists and {_whose(self._owner, present)}"))
         if kind == "Deployment":
             self._wrote(present)
         else:
@@ -118,12 +138,31 @@ class Applier:
         except KubeError as error:
             if error.status not in (400, 403, 422):
                 raise
-            reason = Reason.ROUTE_NOT_ACCEPTED if kind == "HTTPRoute" else Reason.INVALID_SPEC
+            reason = Reason.ROUTE_NOT_FOUND if kind == "HTTPRoute" else Reason.INVALID_SPEC
             raise Refused(Obstacle(reason, f"{kind} {name} was refused: {error.message}")) from error
 
 
-def _holder(body: Mapping[str, Any]) -> str:
+def _whose(owner: Owner, body: Mapping[str, Any]) -> str:
+    """Return whose an object is and what becomes of it, in words."""
     for reference in body["metadata"].get("ownerReferences") or ():
-        if reference.get("controller"):
-            return f"{reference['kind']} {reference['name']}"
-    return "nobody that is a ModelRollout"
+        if not reference.get("controller"):
+            continue
+        holder = f"{reference['kind']} {reference['name']}"
+        if (reference["kind"], reference["name"]) == (names.KIND, owner.name):
+            return (
+                f"belongs to an earlier {holder} that was deleted ({reference['uid']}); it is left untouched, and this "
+                "one waits until the cluster has removed it."
+            )
+        return f"belongs to {holder}; it is left untouched. Rename this ModelRollout or remove that object."
+    return (
+        "belongs to nobody that is a ModelRollout; it is left untouched. Rename this ModelRollout or remove that "
+        "object."
+    )
+
+
+def _refused_route(name: str, error: KubeError) -> Refused:
+    return Refused(Obstacle(Reason.ROUTE_NOT_FOUND, f"HTTPRoute {name}: the weights were refused: {error.message}"))
+
+
+def _version(body: Mapping[str, Any] | None) -> str | None:
+    return body["metadata"].get("resourceVersion") if body is not None else None

@@ -6,14 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lossgate.api import names
 from lossgate.api.names import Revision
 from lossgate.api.owner import Owner
 from lossgate.api.spec import RolloutSpec
+from lossgate.controller import routes
 from lossgate.controller.kube import resource_version
 from lossgate.controller.queue import Key
-from lossgate.rollout.snapshot import DeploymentSeen, RouteSeen, ServiceSeen
-from lossgate.traffic import gateway
+from lossgate.rollout.snapshot import DeploymentSeen, ServiceSeen
 from lossgate.workload import deployment, service
 
 Body = Mapping[str, Any]
@@ -22,7 +21,10 @@ Index = Mapping[Key, Collection[Body]]
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """Live indices by kind; filled before any ModelRollout is handled."""
+    """Live indices by kind; filled before any ModelRollout is handled.
+
+    Children are found by rollout, HTTPRoutes by their own name.
+    """
 
     indices: Mapping[str, Index]
     _written: dict[tuple[str, Key], dict[str, Body]] = field(default_factory=dict)
@@ -30,6 +32,8 @@ class Children:
 
     def wrote(self, key: Key, body: Body) -> None:
         """Take note of a child as the API server stored it after a write."""
+        if body["kind"] == "HTTPRoute":
+            body = routes.kept(body)
         self._written.setdefault((body["kind"], key), {})[body["metadata"]["name"]] = body
 
     def gone(self, kind: str, key: Key, name: str) -> None:
@@ -65,9 +69,13 @@ class Children:
                 return service.seen(body, slices, spec.service)
         return None
 
-    def route(self, key: Key, owner: Owner, spec: RolloutSpec) -> RouteSeen | None:
-        """Return the rollout's route, or None if there is none."""
-        for body in self.of("HTTPRoute", key, owner):
-            if body["metadata"]["name"] == names.route(owner.name):
-                return gateway.seen(owner, spec, body)
-        return None
+    def route(self, key: Key, name: str) -> Body | None:
+        """Return the HTTPRoute of a name that a rollout uses, whoever owns it, or None if there is none."""
+        delivered = next(iter(self.indices["HTTPRoute"].get(Key(key.namespace, name), ())), None)
+        written = self._written.get(("HTTPRoute", key), {})
+        if name not in written:
+            return delivered
+        if delivered is not None and resource_version(delivered) >= resource_version(written[name]):
+            del written[name]
+            return delivered
+        return written[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ JSON = dict[str, Any]
 _SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 
 _PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
@@ -90,6 +91,15 @@ class Kube:
         """
         return await self._request("PATCH", kind, namespace, name, changes)
 
+    async def json_patch(self, kind: str, namespace: str, name: str, operations: Sequence[JSON]) -> JSON:
+        """Change just the places of an object that the operations (RFC 6902) name, if their tests hold.
+
+        Raises:
+            KubeError: The object is gone (404), was changed (409), a test failed or the outcome is invalid (422), or
+                the server did not answer.
+        """
+        return await self._request("PATCH", kind, namespace, name, list(operations), patch=JSON_PATCH)
+
     async def replace(self, kind: str, namespace: str, name: str, body: JSON) -> JSON:
         """Replace an object, if its `metadata.resourceVersion` is still the present one.
 
@@ -122,7 +132,14 @@ class Kube:
                 raise
 
     async def _request(
-        self, method: str, kind: str, namespace: str, name: str, body: Any = None, subresource: str = ""
+        self,
+        method: str,
+        kind: str,
+        namespace: str,
+        name: str,
+        body: Any = None,
+        subresource: str = "",
+        patch: str = MERGE_PATCH,
     ) -> JSON:
         path = _PATHS[kind].format(namespace=namespace)
         if method != "POST":
@@ -131,7 +148,7 @@ class Kube:
             path += f"/{subresource}"
         headers = {"Accept": "application/json"}
         if body is not None:
-            headers["Content-Type"] = MERGE_PATCH if method == "PATCH" else "application/json"
+            headers["Content-Type"] = patch if method == "PATCH" else "application/json"
         query = [("fieldManager", names.FIELD_MANAGER)] if method in ("POST", "PATCH", "PUT") else []
         status = 0
         try:

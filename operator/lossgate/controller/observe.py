@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,7 @@ from lossgate.rollout.snapshot import (
     Obstacle,
     Snapshot,
 )
+from lossgate.traffic import routers
 
 
 class Observer:
@@ -57,12 +58,23 @@ class Observer:
         self._settings = settings
         self._accesses = accesses
 
-    def see(self, body: Mapping[str, Any], spec: RolloutSpec, obstacle: Obstacle | None) -> Snapshot:
-        """Return what is seen of a ModelRollout without asking anybody."""
+    def see(
+        self,
+        body: Mapping[str, Any],
+        spec: RolloutSpec,
+        obstacle: Obstacle | None,
+        route: Mapping[str, Any] | None = None,
+        rivals: Collection[str] = (),
+    ) -> Snapshot:
+        """Return what is seen of a ModelRollout without asking anybody.
+
+        `route` is the HTTPRoute that it uses, `rivals` are the names of others that use it too.
+        """
         metadata = body["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
         owner = Owner(key.name, key.namespace, metadata["uid"])
         annotations = metadata.get("annotations") or {}
+        sighting = routers.of(owner, spec).seen(route, rivals)
         return Snapshot(
             name=key.name,
             namespace=key.namespace,
@@ -72,7 +84,8 @@ class Observer:
             deployments=self._children.deployments(key, owner),
             stable_service=self._children.service(key, owner, spec, names.stable_service(key.name)),
             canary_service=self._children.service(key, owner, spec, names.canary_service(key.name)),
-            route=self._children.route(key, owner, spec),
+            route=sighting.route,
+            route_fault=sighting.fault,
             obstacle=self._source_obstacle(spec) or obstacle,
             command=Command.parse(annotations.get(names.ANNOTATION_COMMAND)),
             skip_analysis=(annotations.get(names.ANNOTATION_SKIP_ANALYSIS) or "").strip() or None,

@@ -12,6 +12,7 @@ from typing import Any
 import kopf
 
 from lossgate.api import names
+from lossgate.controller import routes
 from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
@@ -35,8 +36,8 @@ CHILD_RESOURCES = {
     "Deployment": ("apps", "v1", "deployments"),
     "Service": ("", "v1", "services"),
     "EndpointSlice": ("discovery.k8s.io", "v1", "endpointslices"),
-    "HTTPRoute": ("gateway.networking.k8s.io", "v1", "httproutes"),
 }
+ROUTE_RESOURCE = ("gateway.networking.k8s.io", "v1", "httproutes")
 
 
 class Operator:
@@ -80,6 +81,9 @@ class Operator:
             kopf.index(*resource, id=kind, labels=labels, registry=registry)(_index)
             changed = partial(self._child_changed, kind=kind)
             kopf.on.event(*resource, id=f"{kind}-changed", labels=labels, registry=registry)(changed)
+        # No label tells which routes rollouts refer to: all of them are watched, and little is kept of each.
+        kopf.index(*ROUTE_RESOURCE, id="HTTPRoute", registry=registry)(_index_route)
+        kopf.on.event(*ROUTE_RESOURCE, id="HTTPRoute-changed", registry=registry)(self._route_changed)
         kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)(self._rollout_changed)
         return registry
 
@@ -90,7 +94,7 @@ class Operator:
         self._source = BatchingSource(PrometheusSource())
         self._lease = Lease(self._kube, self._settings.namespace, self._settings.identity, self._led)
         accesses = Accesses(self._settings, References(self._kube))
-        self._children = Children({kind: kwargs[kind] for kind in CHILD_RESOURCES})
+        self._children = Children({kind: kwargs[kind] for kind in (*CHILD_RESOURCES, "HTTPRoute")})
         self._reconciler = Reconciler(
             self._kube,
             self._children,
@@ -147,6 +151,10 @@ class Operator:
         if self._reconciler is not None and self._reconciler.knows(key):
             self._queue.add(key)
 
+    async def _route_changed(self, *, event: kopf.RawEvent, namespace: str | None, name: str, **_: Any) -> None:
+        if self._reconciler is not None:
+            self._reconciler.route_changed(namespace or "", name, is_gone=event["type"] == "DELETED")
+
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
@@ -160,6 +168,10 @@ def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
 
 def _index(*, namespace: str | None, labels: kopf.Labels, body: kopf.Body, **_: Any) -> dict[Key, dict[str, Any]]:
     return {Key(namespace or "", labels[names.LABEL_ROLLOUT]): dict(body)}
+
+
+def _index_route(*, namespace: str | None, name: str, body: kopf.Body, **_: Any) -> dict[Key, dict[str, Any]]:
+    return {Key(namespace or "", name): routes.kept(body)}
 
 
 def _configure(settings: kopf.OperatorSettings, *, namespaced: bool) -> None:

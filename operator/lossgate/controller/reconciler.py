@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,10 +20,12 @@ from lossgate.controller.lease import Lease
 from lossgate.controller.metrics import OperatorMetrics
 from lossgate.controller.observe import Observer
 from lossgate.controller.queue import Key, WorkQueue
+from lossgate.controller.routes import RouteReferences
 from lossgate.controller.workers import NotLeading
 from lossgate.rollout.decide import decide
-from lossgate.rollout.decision import Decision
+from lossgate.rollout.decision import Decision, SetWeights
 from lossgate.rollout.snapshot import Obstacle
+from lossgate.traffic import routers
 
 _log = logging.getLogger(__name__)
 
@@ -53,14 +55,18 @@ class Reconciler:
         self._rollouts: dict[Key, Mapping[str, Any]] = {}
         self._obstacles: dict[Key, Obstacle] = {}
         self._measure_at: dict[Key, float] = {}
+        self._references = RouteReferences()
 
     def saw(self, body: Mapping[str, Any]) -> None:
         """Take note of a ModelRollout as a watch delivered it."""
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
         known = self._rollouts.get(key)
         is_other = known is None or known["metadata"]["uid"] != body["metadata"]["uid"]
+        if is_other and known is not None:
+            self.gone(key)  # deleted and created again: what was remembered is another object's
         if is_other or known is None or resource_version(body) > resource_version(known):
             self._rollouts[key] = body
+            self._wake(self._references.saw(key, body))
         self._queue.add(key)
 
     def gone(self, key: Key) -> None:
@@ -70,6 +76,15 @@ class Reconciler:
         self._children.forget(key)
         self._queue.forget(key)
         self._metrics.forget(key)
+        self._wake(self._references.forget(key))
+
+    def route_changed(self, namespace: str, name: str, *, is_gone: bool) -> None:
+        """Wake the ModelRollouts that use an HTTPRoute, their own or one of the user's."""
+        users = self._references.of(namespace, name)
+        if is_gone:
+            for key in users:
+                self._children.gone("HTTPRoute", key, name)
+        self._wake(users)
 
     def knows(self, key: Key) -> bool:
         """Return whether a ModelRollout of that name is there."""
@@ -101,7 +116,11 @@ class Reconciler:
             return None
 
     async def _reconcile(self, key: Key, body: Mapping[str, Any], spec: RolloutSpec) -> None:
-        snapshot = self._observer.see(body, spec, self._obstacles.get(key))
+        owner = Owner(key.name, key.namespace, body["metadata"]["uid"])
+        router = routers.of(owner, spec)
+        route = self._children.route(key, router.route_name)
+        rivals = {other.name for other in self._references.of(key.namespace, router.route_name)} - {key.name}
+        snapshot = self._observer.see(body, spec, self._obstacles.get(key), route, rivals)
         now = self._clock()
         if now >= self._measure_at.get(key, 0.0):
             measurement = await self._observer.measure(snapshot, now)
@@ -114,13 +133,14 @@ class Reconciler:
         self._metrics.show(key, decision.status)
         self._schedule(key, decision)
         obstacle = None
-        owner = Owner(key.name, key.namespace, body["metadata"]["uid"])
-        applier = Applier(self._kube, owner, spec, snapshot, partial(self._children.wrote, key))
+        applier = Applier(self._kube, owner, spec, snapshot, router, route, partial(self._children.wrote, key))
         try:
             for write in decision.writes:
                 self._must_lead()
                 _log.info("%s/%s: %s", *key, write)
                 await applier.apply(write)
+                if isinstance(write, SetWeights):
+                    self._queue.add(key)  # seen in place before anybody else can have changed it
         except Refused as refused:
             obstacle = refused.obstacle
         finally:
@@ -128,6 +148,11 @@ class Reconciler:
                 await self._events.tell(body, event)
         if self.knows(key) and obstacle != self._obstacles.get(key):
             self._remember(key, obstacle)
+
+    def _wake(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            if self.knows(key):
+                self._queue.add(key)
 
     def _schedule(self, key: Key, decision: Decision) -> None:
         if decision.due is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
-from lossgate.rollout import looks
+from lossgate.rollout import looks, routes
 from lossgate.rollout.draft import Draft
 
 
@@ -33,6 +33,11 @@ def _ready(draft: Draft) -> None:
         return
     before = status.condition(ConditionType.READY)
     message = f"No pod of {draft.stable.model_version} ({draft.stable.revision}) is ready; weights stay as they are."
+    if snapshot.deployment(draft.stable.revision) is None and draft.stable.revision != snapshot.target:
+        message += (
+            f" Its Deployment is gone, and its template is no longer in the spec: apply {draft.stable.model_version} "
+            "again to have it created."
+        )
     if before is None or before.status != "False":
         draft.tell(EventReason.STABLE_UNAVAILABLE, message, warning=True)
     draft.condition(ConditionType.READY, False, Reason.STABLE_UNAVAILABLE, message)
@@ -40,7 +45,9 @@ def _ready(draft: Draft) -> None:
 
 def _route_doubt(draft: Draft) -> str:
     """Return why the route is not in force yet, to be added to a message; empty if it is, or is not there."""
-    route = draft.snapshot.route
+    route, fault = draft.snapshot.route, draft.snapshot.route_fault
+    if fault is not None:
+        return f"; {fault.message.rstrip('.')}"
     return "" if route is None or route.accepted else f"; route {draft.snapshot.name}: {route.message}"
 
 
@@ -61,7 +68,7 @@ def _measured(draft: Draft) -> None:
 
 def _stalled(draft: Draft) -> None:
     """Stalled means that a person is needed; it goes as soon as the obstacle does."""
-    obstacle = draft.snapshot.obstacle
+    obstacle = draft.snapshot.obstacle or routes.obstacle(draft)
     before = draft.status.condition(ConditionType.STALLED)
     if obstacle is None:
         draft.drop_condition(ConditionType.STALLED)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lossgate.api import names
 from lossgate.api.names import Revision
 from lossgate.api.reasons import Phase
-from lossgate.rollout import promotion, rollback, skip
+from lossgate.rollout import promotion, rollback, routes, skip
 from lossgate.rollout.decision import (
     CreateDeployment,
     DeleteDeployment,
@@ -126,7 +126,9 @@ def _revision_behind_name(draft: Draft) -> Revision:
 def _canary_backend_is_idle(draft: Draft) -> bool:
     """The canary's Service must not change what it selects while the route still sends requests to it."""
     route = draft.snapshot.route
-    return route is None or route.canary_weight == 0
+    if route is None:
+        return draft.snapshot.route_fault is None
+    return route.canary_weight == 0
 
 
 def _weights(draft: Draft) -> Iterator[Write]:
@@ -144,6 +146,8 @@ def _weights(draft: Draft) -> Iterator[Write]:
     has_stable_pods = snapshot.ready(status.stable.revision) > 0
     away_from_canary = route is not None and canary < route.canary_weight
     if away_from_canary and not has_stable_pods:
+        return
+    if not routes.may_write(draft, canary):
         return
     yield SetWeights(100 - canary, canary)
 

@@ -15,6 +15,7 @@ from lossgate.rollout import (
     promotion,
     returning,
     rollback,
+    routes,
     skip,
     steps,
 )
@@ -35,9 +36,11 @@ def decide(snapshot: Snapshot, now: float) -> Decision:
     draft = Draft(snapshot, now)
     _count(draft)
     _scale_down(draft)
+    routes.follow(draft)
     evidence.drop_unreadable(draft)
     if not commands.take(draft):
         _advance(draft)
+    routes.permit(draft)
     draft.set(observed_generation=snapshot.generation)
     conditions.summarise(draft)
     return Decision(draft.status, converge.writes(draft), tuple(draft.events), _due(draft), _measure_at(draft))
@@ -146,6 +149,7 @@ def _promote(draft: Draft) -> None:
             draft.enter(Phase.PROGRESSING)
             steps.proceed(draft)
             return
+        routes.restart_looks(draft)
         finding = evidence.take_in(draft)
         if finding.harm is not None:
             rollback.start(draft, finding.harm, finding.message)
@@ -168,6 +172,8 @@ def _due(draft: Draft) -> float | None:
         times.append(draft.now + RECHECK_SECONDS)
     if draft.snapshot.obstacle is not None:
         times.append(draft.now + RECHECK_SECONDS)
+    if (route_due := routes.due(draft)) is not None:
+        times.append(route_due)
     return min(times, default=None)
 
 

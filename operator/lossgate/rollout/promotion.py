@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
-from lossgate.rollout import rollback, skip
+from lossgate.rollout import rollback, routes, skip
 from lossgate.rollout.draft import Draft
 
 
@@ -58,6 +58,8 @@ def _send_everything(draft: Draft, size: int) -> None:
     service = draft.snapshot.canary_service
     ready = draft.snapshot.ready(draft.canary.revision)
     if service is None or ready < size or not service.only(draft.canary.revision, size):
+        return
+    if not routes.is_trusted(draft):
         return
     draft.tell(
         EventReason.WEIGHT_CHANGED,

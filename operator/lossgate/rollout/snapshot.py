@@ -56,6 +56,13 @@ class RouteSeen:
     accepted: bool
     """A gateway accepted the route's present generation and resolved its backends."""
     message: str = ""
+    refused_since: float | None = None
+    """Since when (Unix seconds) a gateway refuses the present generation; None while none does."""
+    uid: str = ""
+    generation: int = 0
+    """Changes with every edit of the route's spec, by whomever."""
+    changed_by: str = ""
+    """Field manager that changed the rules last, other than the operator; empty if the API server does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +161,9 @@ class Snapshot:
     stable_service: ServiceSeen | None = None
     canary_service: ServiceSeen | None = None
     route: RouteSeen | None = None
+    route_fault: Obstacle | None = None
+    """Why the route cannot split the requests though it is not for the operator to create or mend it; `route` may be
+    seen all the same, where it is known which weights are this rollout's."""
     measurement: Measurement | None = None
     obstacle: Obstacle | None = None
     command: Command | None = None

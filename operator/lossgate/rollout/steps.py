@@ -8,7 +8,7 @@ from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import UNREADABLE, ConditionType, EventReason, Phase, Reason
 from lossgate.api.spec import OnInconclusive, RolloutSpec
 from lossgate.api.status import Hold, Version
-from lossgate.rollout import evidence, promotion, rollback, skip
+from lossgate.rollout import evidence, promotion, rollback, routes, skip
 from lossgate.rollout.draft import Draft
 
 PROGRESS_DEADLINE_SECONDS = 600.0
@@ -155,11 +155,11 @@ def _inconclusive(draft: Draft) -> None:
         EventReason.INCONCLUSIVE, f"{message}; gate.onInconclusive is {spec.gate.on_inconclusive}.", warning=True
     )
     match spec.gate.on_inconclusive:
-        case OnInconclusive.PROMOTE:
+        case OnInconclusive.PROMOTE if routes.is_trusted(draft):
             _leave(draft, f"gate.onInconclusive is Promote. {message}")
         case OnInconclusive.ROLLBACK:
             rollback.start(draft, Reason.INCONCLUSIVE, message)
-        case OnInconclusive.PAUSE:
+        case _:
             draft.set(
                 step=draft.step.model_copy(update={"weight": spec.steps[0].weight, "since": None}),
                 paused_test=_test_fingerprint(spec),
@@ -310,6 +310,7 @@ def _route_share(draft: Draft) -> None:
         draft.status.phase is Phase.PROGRESSING
         and snapshot.ready(draft.stable.revision) > 0
         and _has_ready_pods(draft, needed)
+        and routes.is_trusted(draft)
     )
     wanted = current
     is_unknown = draft.status.baseline is None and not skip.is_on(draft)
@@ -327,5 +328,5 @@ def _route_share(draft: Draft) -> None:
             + (", which has no ready pod or no baseline." if wanted == 0 else "."),
             warning=wanted == 0,
         )
-    elif step.since is None and current == step.weight and rollback.routed(draft, current):
-        draft.set(step=step.model_copy(update={"since": draft.now}))
+    else:
+        routes.restart_looks(draft)

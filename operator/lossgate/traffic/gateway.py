@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lossgate.api import names
 from lossgate.api.owner import Owner
 from lossgate.api.spec import RolloutSpec
 from lossgate.rollout.snapshot import RouteSeen
+from lossgate.traffic import acceptance
+from lossgate.traffic.router import CreateRoute, MergeRoute, Sighting, changed_by
 
 API_VERSION = "gateway.networking.k8s.io/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedRoute:
+    """The route that `spec.traffic.gateway` asks for."""
+
+    owner: Owner
+    spec: RolloutSpec
+
+    @property
+    def route_name(self) -> str:
+        """Name of the HTTPRoute."""
+        return names.route(self.owner.name)
+
+    def seen(self, body: Mapping[str, Any] | None, rivals: Collection[str]) -> Sighting:
+        """Return the route if it is there and the operator's own; what is missing or edited is put right."""
+        del rivals
+        return Sighting(None if body is None or not self.owner.owns(body) else seen(self.owner, self.spec, body))
+
+    def write(
+        self, body: Mapping[str, Any] | None, stable_weight: int, canary_weight: int
+    ) -> CreateRoute | MergeRoute | None:
+        """Return the write of the whole route."""
+        if body is None or not self.owner.owns(body):
+            return CreateRoute(manifest(self.owner, self.spec, stable_weight, canary_weight))
+        return MergeRoute({"spec": changes(self.owner, self.spec, stable_weight, canary_weight)})
 
 
 def manifest(owner: Owner, spec: RolloutSpec, stable_weight: int, canary_weight: int) -> dict[str, Any]:
@@ -31,6 +60,8 @@ def manifest(owner: Owner, spec: RolloutSpec, stable_weight: int, canary_weight:
 def changes(owner: Owner, spec: RolloutSpec, stable_weight: int, canary_weight: int) -> dict[str, Any]:
     """Return the route's spec."""
     gateway = spec.traffic.gateway
+    if gateway is None:
+        raise AssertionError("the spec asks for no route of the operator's own")
     weights = {names.stable_service(owner.name): stable_weight, names.canary_service(owner.name): canary_weight}
     return {
         "parentRefs": [
@@ -60,31 +91,17 @@ def seen(owner: Owner, spec: RolloutSpec, body: Mapping[str, Any]) -> RouteSeen:
     weights = {backend["name"]: backend.get("weight", 1) for backend in backends}
     stable = weights.get(names.stable_service(owner.name), 0)
     canary = weights.get(names.canary_service(owner.name), 0)
-    accepted, message = _acceptance(body)
+    answer = acceptance.of(body)
     wanted = changes(owner, spec, stable, canary)
     present = {"hostnames": [], **body["spec"]}
     return RouteSeen(
         stable_weight=stable,
         canary_weight=canary,
         as_specified=all(present.get(key) == value for key, value in wanted.items()),
-        accepted=accepted,
-        message=message,
+        accepted=answer.accepted,
+        message=answer.message,
+        refused_since=answer.refused_since,
+        uid=body["metadata"].get("uid", ""),
+        generation=body["metadata"].get("generation", 0),
+        changed_by=changed_by(body),
     )
-
-
-def _acceptance(body: Mapping[str, Any]) -> tuple[bool, str]:
-    """A route counts as accepted when every parent that answered has accepted its present generation."""
-    generation = body["metadata"].get("generation", 0)
-    parents = (body.get("status") or {}).get("parents") or ()
-    if len(parents) < len(body["spec"].get("parentRefs") or ()):
-        return False, "no gateway has answered for every parentRef yet"
-    for parent in parents:
-        conditions = {item["type"]: item for item in parent.get("conditions") or ()}
-        for type_ in ("Accepted", "ResolvedRefs"):
-            item = conditions.get(type_)
-            if item is None or item.get("observedGeneration", 0) < generation:
-                return False, f"gateway {parent['parentRef']['name']} has not judged the present route yet"
-            if item["status"] != "True":
-                where = f"gateway {parent['parentRef']['name']}"
-                return False, f"{where}: {type_} is {item['status']}: {item.get('message', item.get('reason', ''))}"
-    return bool(parents), ""
