@@ -39,10 +39,12 @@ def helm(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Helm:
 def render(helm: Helm) -> Render:
     """Return the objects that the chart makes of values.
 
-    They are given as on the command line, `render("crds.create=false")`, as a mapping, `render({"replicas": 2})`, or both.
+    They are given as on the command line, `render("crds.create=false")`, or as a mapping, `render({"replicas": 2})`.
     """
 
-    def objects(*values: str | dict[str, Any], namespace: str = "lossgate-system", release: str = "lossgate") -> Objects:
+    def objects(
+        *values: str | dict[str, Any], namespace: str = "lossgate-system", release: str = "lossgate"
+    ) -> Objects:
         settings: list[str] = []
         whole: dict[str, Any] = {}
         for value in values:

@@ -147,7 +147,11 @@ def test_the_operator_learns_its_settings(render: Render) -> None:
             {"USERNAME_FILE": f"{CREDENTIALS}/username", "PASSWORD_FILE": f"{CREDENTIALS}/password"},
             {"username": ("secret", "p", "user"), "password": ("secret", "p", "pass")},
         ),
-        ({"caConfigMap": {"name": "c"}}, {"CA_FILE": f"{CREDENTIALS}/ca.crt"}, {"ca.crt": ("configMap", "c", "ca.crt")}),
+        (
+            {"caConfigMap": {"name": "c"}},
+            {"CA_FILE": f"{CREDENTIALS}/ca.crt"},
+            {"ca.crt": ("configMap", "c", "ca.crt")},
+        ),
         (
             {"caSecret": {"name": "c", "key": "root.pem"}, "existingSecret": {"name": "p", "tokenKey": "t"}},
             {"CA_FILE": f"{CREDENTIALS}/ca.crt", "TOKEN_FILE": f"{CREDENTIALS}/token"},
