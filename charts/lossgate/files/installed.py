@@ -19,7 +19,8 @@ SECONDS = 60.0
 def ask(url: str, context: ssl.SSLContext | None = None, **headers: str) -> str:
     """Return the body of an answer with a status below 400."""
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5, context=context) as answer:
-        return answer.read().decode()
+        body: bytes = answer.read()
+    return body.decode()
 
 
 def operator_is_ready(operator: str) -> None:
