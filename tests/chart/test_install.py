@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver import ApiServer, as_json
-from tests.chart.conftest import CHART, Helm, Render
+from tests.apiserver import ApiServer
+from tests.chart.conftest import Render
 
 pytestmark = pytest.mark.apiserver
 
@@ -108,30 +108,58 @@ def test_named_namespaces_are_all_that_the_operator_may_touch(apiserver: ApiServ
     assert allowed(apiserver, account, "", ("", "namespaces"), "list watch") == ""
 
 
-def test_the_pod_meets_the_restricted_standard(apiserver: ApiServer, installed: list[dict[str, Any]]) -> None:
-    strict = {"pod-security.kubernetes.io/enforce": "restricted"}
-    apiserver.must("apply", "-f", "-", manifest=namespace("strict", **strict))
-    (deployment,) = [item for item in installed if item["kind"] == "Deployment"]
-    spec = deployment["spec"]["template"]["spec"]
-    metadata = {"name": "operator", "namespace": "strict"}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-    apiserver.must("create", "--dry-run=server", "-f", "-", manifest=pod)
-    loose = pod | {"spec": spec | {"securityContext": {}}}
-    done = apiserver.kubectl("create", "--dry-run=server", "-f", "-", stdin=as_json(loose))
-    assert "violates PodSecurity" in done.stderr
+def test_secrets_can_be_got_by_name_and_no_more_when_that_is_asked_for(apiserver: ApiServer, render: Render) -> None:
+    apiserver.must("apply", "-f", "-", manifest=[namespace(HOME), namespace("reads"), namespace("other")])
+    objects = render("crds.create=false", "watchNamespaces={reads}", "rbac.readSecrets=true", "fullnameOverride=reader")
+    apiserver.must("apply", "--server-side", "-f", "-", manifest=objects)
+    account = "system:serviceaccount:lossgate-system:reader"
+    every = "get list watch create update patch delete"
+    for resource in (("", "secrets"), ("", "configmaps")):
+        assert allowed(apiserver, account, "reads", resource, every) == "get"
+        for elsewhere in ("other", HOME):
+            assert allowed(apiserver, account, elsewhere, resource, every) == ""
 
 
-def test_the_crd_outlives_the_release(apiserver: ApiServer, helm: Helm) -> None:
-    where = ("--namespace", "by-helm", "--kubeconfig", apiserver.kubeconfig)
-    ours = ("--set", "fullnameOverride=by-helm", "--take-ownership", "--force-conflicts")
-    installed = helm("install", "lossgate", CHART, *where, *ours, "--create-namespace")
-    assert installed.returncode == 0, installed.stderr
-    assert "kubectl explain modelrollout.spec" in installed.stdout
-    assert "nothing can be measured" in installed.stdout
-    upgraded = helm("upgrade", "lossgate", CHART, *where, *ours, "--set", "prometheus.url=http://prometheus")
-    assert upgraded.returncode == 0, upgraded.stderr
-    assert "nothing can be measured" not in upgraded.stdout
-    removed = helm("uninstall", "lossgate", *where)
-    assert removed.returncode == 0, removed.stderr
-    assert "NotFound" in apiserver.kubectl("-n", "by-helm", "get", "deployment", "by-helm").stderr
-    apiserver.must("get", "crd", "modelrollouts.lossgate.io")
+PEOPLE: list[tuple[str, Resource, str, str]] = [
+    ("view", ROLLOUTS, "get list watch", "create update patch delete deletecollection"),
+    ("view", (*ROLLOUTS, "status"), "get", "update patch"),
+    ("view", (*ROLLOUTS, "scale"), "get", "update patch"),
+    ("edit", ROLLOUTS, "create update patch delete deletecollection", ""),
+    ("edit", (*ROLLOUTS, "scale"), "update patch", ""),
+    ("edit", (*ROLLOUTS, "status"), "", "update patch"),
+    ("admin", (*ROLLOUTS, "status"), "update", "patch"),
+    ("admin", (*ROLLOUTS, "finalizers"), "update", ""),
+]
+"""What a role adds to the one before it, and what it does not."""
+
+
+@pytest.mark.parametrize(("role", "resource", "granted", "withheld"), PEOPLE)
+@pytest.mark.usefixtures("installed")
+def test_each_role_for_people_grants_its_part(
+    apiserver: ApiServer, role: str, resource: Resource, granted: str, withheld: str
+) -> None:
+    person = f"one-with-{role}"
+    subject = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": person}]
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"lossgate-{role}"}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": person, "namespace": USERS},
+        "roleRef": reference,
+        "subjects": subject,
+    }
+    apiserver.must("apply", "-f", "-", manifest=binding)
+    assert allowed(apiserver, person, USERS, resource, f"{granted} {withheld}") == granted
+    assert allowed(apiserver, person, HOME, resource, f"{granted} {withheld}") == ""
+
+
+@pytest.mark.parametrize(("role", "selected"), [("view", "view"), ("edit", "edit"), ("admin", "admin")])
+def test_the_clusters_own_role_picks_up_the_label(
+    apiserver: ApiServer, installed: list[dict[str, Any]], role: str, selected: str
+) -> None:
+    """The controller that puts the rules together does not run here; its selectors are there."""
+    path = "{.aggregationRule.clusterRoleSelectors[*].matchLabels}"
+    selectors = apiserver.must("get", "clusterrole", role, "-o", f"jsonpath={path}")
+    (ours,) = [item for item in installed if item["metadata"]["name"] == f"lossgate-{selected}"]
+    (label,) = [name for name in ours["metadata"]["labels"] if "aggregate-to-" in name]
+    assert f'"{label}":"true"' in selectors
