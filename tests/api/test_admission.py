@@ -10,6 +10,7 @@ import pytest
 from lossgate.api.reasons import ConditionType, Phase, Reason
 from lossgate.api.status import Analysis, Condition, Delta, LabelCounts, RolloutStatus, Version
 from tests import rollouts
+from tests.api import refusals
 from tests.apiserver import ApiServer, as_json
 
 pytestmark = pytest.mark.apiserver
@@ -163,6 +164,13 @@ def test_a_wrong_manifest_is_refused_with_what_to_write(
     answer = refused(apiserver, rollouts.changed(changes))
     assert f"{field}: " in answer
     assert words in answer
+    line = refusals.row(changes, answer)
+    assert line in refusals.PAGE.read_text(encoding="utf-8"), "the page is out of date: run what its first line says"
+
+
+def test_the_page_of_refusals_has_no_other_lines() -> None:
+    lines = [line for line in refusals.PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert len(lines) == len(REFUSED) >= 40
 
 
 @pytest.mark.parametrize("changes", ACCEPTED, ids=lambda value: json.dumps(value)[:60])
