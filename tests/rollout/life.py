@@ -118,6 +118,7 @@ def aborted() -> Iterator[Moment]:
     world.edit(a_spec("v1"))
     yield from live(world, 2)
     yield from live(world, 60, "Healthy")
+    yield from live(world, 5)
 
 
 def paused() -> Iterator[Moment]:
