@@ -281,6 +281,27 @@ def test_a_terminal_of_100_columns_shows_where_a_rollout_stands(apiserver: ApiSe
     assert max(len(header), len(row)) <= 100
 
 
+@pytest.fixture
+def long_names(apiserver: ApiServer) -> Any:
+    """A rollout and versions with the longest names that are usual: 50 characters, and versions by date and build."""
+    name = "fraud-detection-for-card-payments-in-europe-200-de"
+    apiserver.must("create", "-f", "-", manifest=rollouts.minimal() | {"metadata": {"name": name}})
+    yield name
+    apiserver.must("delete", f"modelrollout/{name}")
+
+
+def test_long_names_break_no_column(apiserver: ApiServer, long_names: str) -> None:
+    status = a_status().to_manifest()
+    patch = ("patch", f"mr/{long_names}", "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+    apiserver.must(*patch)
+    assert len(long_names) == 50
+    header, row = apiserver.must("get", "mr", "-o", "wide").splitlines()
+    for column, value in {"PHASE": "Progressing", "WEIGHT": "5", "DELTA": "1.6%", "VERDICT": "Continue"}.items():
+        assert row[header.index(column) :].startswith(value), "each value stands below its word"
+    narrow, _ = apiserver.must("get", "mr").splitlines()
+    assert len(narrow) - len(long_names) <= 100 - len("digits"), "only the name makes the line longer"
+
+
 def test_the_wide_columns_show_the_evidence(apiserver: ApiServer, rollout: str) -> None:
     write_status(apiserver, a_status().to_manifest())
     header, row = apiserver.must("get", "modelrollouts", "-o", "wide").splitlines()
