@@ -17,6 +17,8 @@ from e2e.cluster.progress import Progress
 
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.1
+_CRD = Path(__file__).parent.parent / "crds" / "lossgate.io_modelrollouts.yaml"
+_CRD_OBJECT = "customresourcedefinition/modelrollouts.lossgate.io"
 _KUBECONFIG = """\
 apiVersion: v1
 kind: Config
@@ -102,6 +104,16 @@ class ApiServer:
                 assert process.poll() is None, f"{program} ended:\n{log}"
                 assert time.monotonic() < deadline, f"{program} is not ready after {_START_SECONDS:.0f} s:\n{log}"
             time.sleep(_POLL_SECONDS)
+
+
+def serve_crd(server: ApiServer) -> None:
+    """Let the API server serve ModelRollouts, as the generated CRD has them.
+
+    Raises:
+        AssertionError: It does not take the CRD; carries its words.
+    """
+    server.must("apply", "--server-side", "-f", str(_CRD))
+    server.must("wait", "--for=condition=Established", _CRD_OBJECT, "--timeout=30s")
 
 
 def as_json(manifest: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.apiserver import ApiServer, programs_folder
+from tests.apiserver import ApiServer, programs_folder, serve_crd
 
 # Main stays green by itself; new examples are searched for on purpose, with `pytest --hypothesis-profile=search`.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -43,8 +43,5 @@ def bare_apiserver(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def apiserver(bare_apiserver: ApiServer) -> ApiServer:
     """A real API server that serves the generated CRD."""
-    crd = Path(__file__).parent.parent / "crds" / "lossgate.io_modelrollouts.yaml"
-    bare_apiserver.must("apply", "--server-side", "-f", str(crd))
-    name = "customresourcedefinition/modelrollouts.lossgate.io"
-    bare_apiserver.must("wait", "--for=condition=Established", name, "--timeout=30s")
+    serve_crd(bare_apiserver)
     return bare_apiserver

@@ -10,6 +10,7 @@ import pytest
 from lossgate.api.reasons import ConditionType, Phase, Reason
 from lossgate.api.status import Analysis, Condition, Delta, LabelCounts, RolloutStatus, Version
 from tests import rollouts
+from tests.api import refusals
 from tests.apiserver import ApiServer, as_json
 
 pytestmark = pytest.mark.apiserver
@@ -230,6 +231,13 @@ def test_a_wrong_manifest_is_refused_with_what_to_write(
     answer = refused(apiserver, rollouts.changed(changes))
     assert f"{field}: " in answer
     assert words in answer
+    line = refusals.row(changes, answer)
+    assert line in refusals.PAGE.read_text(encoding="utf-8"), "the page is out of date: run what its first line says"
+
+
+def test_the_page_of_refusals_has_no_other_lines() -> None:
+    lines = [line for line in refusals.PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert len(lines) == len(REFUSED) >= 40
 
 
 @pytest.mark.parametrize("changes", ACCEPTED, ids=lambda value: json.dumps(value)[:60])
@@ -338,6 +346,27 @@ def test_a_terminal_of_100_columns_shows_where_a_rollout_stands(apiserver: ApiSe
     assert header.split() == ["NAME", "PHASE", "STABLE", "CANARY", "WEIGHT", "DELTA", "LABELS", "AGE"]
     assert row.split()[:-1] == ["digits", "Progressing", "v2-2026-11-20", "v3-2026-11-25", "5", "1.6%", "6210"]
     assert max(len(header), len(row)) <= 100
+
+
+@pytest.fixture
+def long_names(apiserver: ApiServer) -> Any:
+    """A rollout and versions with the longest names that are usual: 50 characters, and versions by date and build."""
+    name = "fraud-detection-for-card-payments-in-europe-200-de"
+    apiserver.must("create", "-f", "-", manifest=rollouts.minimal() | {"metadata": {"name": name}})
+    yield name
+    apiserver.must("delete", f"modelrollout/{name}")
+
+
+def test_long_names_break_no_column(apiserver: ApiServer, long_names: str) -> None:
+    status = a_status().to_manifest()
+    patch = ("patch", f"mr/{long_names}", "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+    apiserver.must(*patch)
+    assert len(long_names) == 50
+    header, row = apiserver.must("get", "mr", "-o", "wide").splitlines()
+    for column, value in {"PHASE": "Progressing", "WEIGHT": "5", "DELTA": "1.6%", "VERDICT": "Continue"}.items():
+        assert row[header.index(column) :].startswith(value), "each value stands below its word"
+    narrow, _ = apiserver.must("get", "mr").splitlines()
+    assert len(narrow) - len(long_names) <= 100 - len("digits"), "only the name makes the line longer"
 
 
 def test_the_wide_columns_show_the_evidence(apiserver: ApiServer, rollout: str) -> None:

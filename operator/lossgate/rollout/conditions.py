@@ -67,7 +67,10 @@ def _measured(draft: Draft) -> None:
 
 
 def _stalled(draft: Draft) -> None:
-    """Stalled means that a person is needed; it goes as soon as the obstacle does."""
+    """Stalled means that a person is needed; it goes as soon as the obstacle does.
+
+    Tools that wait take the first of Stalled and Reconciling that they meet, so only one of them is ever said.
+    """
     obstacle = draft.snapshot.obstacle or routes.obstacle(draft)
     before = draft.status.condition(ConditionType.STALLED)
     if obstacle is None:
@@ -75,4 +78,5 @@ def _stalled(draft: Draft) -> None:
         return
     if before is None or before.reason is not obstacle.reason:
         draft.tell(EventReason.STALLED, f"{obstacle.reason}: {obstacle.message}", warning=True)
+    draft.drop_condition(ConditionType.RECONCILING)
     draft.condition(ConditionType.STALLED, True, obstacle.reason, obstacle.message)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lossgate.api.reasons import UNREADABLE, ConditionType, EventReason, Phase, Reason
+from lossgate.api.quantities import format_duration
+from lossgate.api.reasons import REASONS, UNREADABLE, ConditionType, EventReason, Phase, Reason
 from lossgate.api.status import Analysis, Condition, Hold, RolloutStatus, StepStatus, Version
 from lossgate.rollout.decision import Event
 from lossgate.rollout.snapshot import Snapshot
@@ -85,11 +86,18 @@ class Draft:
         """Say that evidence comes in again."""
         before = self.analysis.hold
         if before is not None:
-            self.tell(EventReason.MEASURED_AGAIN, f"Evidence comes in again after {before.reason}.")
+            waited = format_duration(self.now - before.since)
+            self.tell(EventReason.MEASURED_AGAIN, f"Evidence comes in again after {waited} without ({before.reason}).")
             self.set(analysis=self.analysis.model_copy(update={"hold": None}))
 
     def condition(self, type_: ConditionType, value: bool | None, reason: Reason, message: str) -> None:
-        """Set a condition; its transition time moves only when its value does. None says Unknown."""
+        """Set a condition; its transition time moves only when its value does. None says Unknown.
+
+        Raises:
+            ValueError: The reason is none of that condition: what people read would not be what is documented.
+        """
+        if reason not in REASONS[type_]:
+            raise ValueError(f"{reason} is no reason of {type_}: see REASONS")
         text = {True: "True", False: "False", None: "Unknown"}[value]
         before = self.status.condition(type_)
         since = before.last_transition_time if before and before.status == text else self.now
