@@ -1,15 +1,41 @@
-"""One cluster and one operator for all end-to-end tests; each test plays in a namespace of its own."""
+"""One cluster and one operator for all end-to-end tests; each module plays in a namespace of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from e2e.cluster import Cluster, ensure
 from e2e.cluster.progress import Progress
 from e2e.images import Images, load
-from e2e.stage import Stage, install_operator
+from e2e.installation import Installation
+from e2e.planted import Planted
+from e2e.stage import Stage
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark of tests that judge the whole run."""
+    config.addinivalue_line("markers", "last: judges the whole run, and so runs after all other tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that judge the whole run at its end."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.fixture(scope="session")
+def session_began() -> str:
+    """When the run began, as the audit log writes times."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+@pytest.fixture(scope="session")
+def played(request: pytest.FixtureRequest) -> frozenset[str]:
+    """The test modules of which something is played in this run."""
+    return frozenset(Path(item.path).stem for item in request.session.items)
 
 
 @pytest.fixture(scope="session")
@@ -31,17 +57,23 @@ def unreachable() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def operator(cluster: Cluster, images: Images, unreachable: str) -> None:
+def operator(cluster: Cluster, images: Images, unreachable: str, session_began: str) -> Installation:
     """The operator, installed by its chart."""
-    install_operator(cluster, images.operator, f"prometheus.allowed={{{unreachable}}}")
+    operator = Installation(cluster, images.operator, f"prometheus.allowed={{{unreachable}}}")
+    operator.install()
+    return operator
 
 
 @pytest.fixture(scope="module")
 def stage(request: pytest.FixtureRequest, cluster: Cluster, images: Images) -> Iterator[Stage]:
-    """A namespace with the label joiner; gone after the module's tests."""
+    """A namespace with the label joiner and a Secret that nobody may tell; on its way out after the module's tests."""
     name = request.module.__name__.rpartition("test_")[2].replace("_", "-")
     stage = Stage(cluster, f"e2e-{name}", model_image=images.model.name)
     stage.close()
     stage.open()
+    planted = Planted(stage)
+    planted.plant()
     yield stage
-    stage.close()
+    tellers = planted.tellers()
+    stage.close(wait=False)
+    assert tellers == []

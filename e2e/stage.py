@@ -1,4 +1,4 @@
-"""One namespace with the digits model, its clients and its label joiner, and the operator installed beside it."""
+"""One namespace with the digits model, its clients and its label joiner."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import yaml
 
 from e2e.cluster import Cluster
-from e2e.images import MODEL_TAG, Loaded
+from e2e.images import MODEL_TAG
 from lossgate.api import names
 
-__all__ = ["CHART", "OPERATOR_NAMESPACE", "PROMETHEUS_URL", "Stage", "install_operator", "poll"]
+__all__ = ["CHART", "OPERATOR_NAMESPACE", "PROMETHEUS_URL", "Stage", "poll"]
 
 CHART = Path(__file__).parents[1] / "charts" / "lossgate"
 MANIFESTS = Path(__file__).parent / "model" / "manifests"
@@ -43,19 +43,6 @@ def poll(look: Callable[[], Found | None], seconds: float, what: str, explain: C
         time.sleep(0.5)
 
 
-def install_operator(cluster: Cluster, image: Loaded, *settings: str) -> None:
-    """Install or upgrade the operator by its own chart and wait until it is ready.
-
-    The image's key is an annotation of the pod: an image built anew under the same name replaces it.
-    """
-    repository, _, tag = image.name.rpartition(":")
-    values = (f"image.repository={repository}", f"image.tag={tag}", f"prometheus.url={PROMETHEUS_URL}",
-              f"podAnnotations.image-key=k{image.key}", *settings)  # fmt: skip
-    arguments = [part for value in values for part in ("--set", value)]
-    cluster.helm("upgrade", "--install", "lossgate", str(CHART), "--namespace", OPERATOR_NAMESPACE,
-                 "--create-namespace", "--wait", "--timeout", "3m", *arguments)  # fmt: skip
-
-
 class Stage:
     """A namespace in which the ModelRollout `digits` is played."""
 
@@ -65,15 +52,15 @@ class Stage:
         self._model_image = model_image
 
     def open(self) -> None:
-        """Create the namespace, restricted as production would have it, with the label joiner."""
+        """Create the namespace, restricted as production would have it, with the label joiner on its way."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}})
         for body in self.manifests("joiner.yaml"):
             self.apply(body)
-        self.kubectl("rollout", "status", "deployment/digits-joiner", "--timeout=120s")
 
     def start_client(self, rate: float = 250.0) -> None:
         """Start sending requests, `rate` a second; the model must serve by now, since the client counts every error."""
+        self.kubectl("rollout", "status", "deployment/digits-joiner", "--timeout=120s")
         for body in self.manifests("client.yaml"):
             if body["kind"] == "Deployment":
                 for container in body["spec"]["template"]["spec"]["containers"]:
@@ -82,9 +69,10 @@ class Stage:
             self.apply(body)
         self.kubectl("rollout", "status", "deployment/digits-client", "--timeout=120s")
 
-    def close(self) -> None:
-        """Delete the namespace with all in it."""
-        self.cluster.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=true")
+    def close(self, *, wait: bool = True) -> None:
+        """Delete the namespace with all in it, and return when it is gone unless told not to wait."""
+        waits = f"--wait={'true' if wait else 'false'}"
+        self.cluster.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", waits)
 
     @property
     def host(self) -> str:
@@ -106,10 +94,21 @@ class Stage:
             body["spec"][key] = {**present, **value} if isinstance(present, Mapping) else value
         return body
 
-    def apply(self, body: Mapping[str, Any]) -> str:
+    def named(self, name: str, version: str = "v1", **spec: Any) -> JSON:
+        """Return a ModelRollout of another name, asked for by a host of its own; one pod unless told otherwise."""
+        body = self.rollout(version, **{"replicas": 1, **spec})
+        body["metadata"]["name"] = name
+        body["spec"]["traffic"]["gateway"]["hostnames"] = [f"{name}.{self.namespace}.example.com"]
+        return body
+
+    def apply(self, body: Mapping[str, Any], *options: str) -> str:
         """Apply a manifest as a user would and return what kubectl said."""
         namespace = [] if body["kind"] == "Namespace" else ["-n", self.namespace]
-        return self.cluster.kubectl(*namespace, "apply", "-f", "-", stdin=json.dumps(body))
+        return self.cluster.kubectl(*namespace, "apply", *options, "-f", "-", stdin=json.dumps(body))
+
+    def merge(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Change parts of a ModelRollout's spec."""
+        self.kubectl("patch", "modelrollout", name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl in this namespace."""

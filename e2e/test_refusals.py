@@ -9,6 +9,17 @@ import pytest
 from e2e.cluster.command import ClusterError
 from e2e.stage import Stage
 
+ELSEWHERE = "http://somewhere.else:9090"
+
+
+@pytest.fixture(scope="module")
+def serving(stage: Stage, unreachable: str) -> Stage:
+    """First versions that tests play with, started at the same time."""
+    stage.apply(stage.named("first"))
+    stage.apply(stage.named("elsewhere", loss={"prometheus": {"url": ELSEWHERE}}))
+    stage.apply(stage.named("deaf", loss={"prometheus": {"url": unreachable}}))
+    return stage
+
 
 def refused(stage: Stage, **spec: Any) -> str:
     """Apply a manifest that must be refused and return what the person reads."""
@@ -42,15 +53,8 @@ def condition_of(stage: Stage, name: str, type_: str, reason: str, seconds: floa
     return stage.condition(type_, name)
 
 
-def named(stage: Stage, name: str, version: str = "v1", **spec: Any) -> dict[str, Any]:
-    body = stage.rollout(version, **spec)
-    body["metadata"]["name"] = name
-    body["spec"]["traffic"]["gateway"]["hostnames"] = [f"{name}.{stage.namespace}.example.com"]
-    return body
-
-
 def test_template_that_no_pod_can_have_stalls(stage: Stage) -> None:
-    body = named(stage, "impossible")
+    body = stage.named("impossible")
     body["spec"]["template"]["spec"]["restartPolicy"] = "Never"
     stage.apply(body)
     condition = condition_of(stage, "impossible", "Stalled", "TemplateInvalid")
@@ -67,42 +71,37 @@ def test_somebody_elses_service_is_left_untouched(stage: Stage) -> None:
     }
     stage.apply(service)
     before = stage.get("service", "taken")
-    stage.apply(named(stage, "taken"))
+    stage.apply(stage.named("taken"))
     condition = condition_of(stage, "taken", "Stalled", "BackendConflict")
     assert "Service taken" in condition["message"]
     assert stage.get("service", "taken") == before
     stage.kubectl("delete", "modelrollout,service", "taken")
 
 
-def test_backend_of_another_rollout_is_left_untouched(stage: Stage) -> None:
-    stage.apply(named(stage, "first"))
-    stage.wait_for(lambda status: status.get("phase") == "Healthy", 90, "first serves", "first")
-    before = stage.get("service", "first-canary")["spec"]
-    stage.apply(named(stage, "first-canary"))
-    condition = condition_of(stage, "first-canary", "Stalled", "BackendConflict")
+def test_backend_of_another_rollout_is_left_untouched(serving: Stage) -> None:
+    serving.wait_for(lambda status: status.get("phase") == "Healthy", 180, "first serves", "first")
+    before = serving.get("service", "first-canary")["spec"]
+    serving.apply(serving.named("first-canary"))
+    condition = condition_of(serving, "first-canary", "Stalled", "BackendConflict")
     assert "ModelRollout first" in condition["message"]
-    assert stage.get("service", "first-canary")["spec"] == before
-    stage.kubectl("delete", "modelrollout", "first-canary", "first")
+    assert serving.get("service", "first-canary")["spec"] == before
+    serving.kubectl("delete", "modelrollout", "first-canary", "first")
 
 
-def test_prometheus_that_is_not_allowed_is_named_and_the_stable_version_serves(stage: Stage) -> None:
-    url = "http://somewhere.else:9090"
-    stage.apply(named(stage, "elsewhere", loss={"prometheus": {"url": url}}))
-    condition = condition_of(stage, "elsewhere", "Stalled", "PrometheusNotAllowed")
-    assert url in condition["message"]
-    stage.wait_for(lambda status: status.get("phase") == "Healthy", 90, "serves all the same", "elsewhere")
-    assert stage.condition("Ready", "elsewhere")["status"] == "True"
-    stage.kubectl("delete", "modelrollout", "elsewhere")
+def test_prometheus_that_is_not_allowed_is_named_and_the_stable_version_serves(serving: Stage) -> None:
+    condition = condition_of(serving, "elsewhere", "Stalled", "PrometheusNotAllowed")
+    assert ELSEWHERE in condition["message"]
+    serving.wait_for(lambda status: status.get("phase") == "Healthy", 180, "serves all the same", "elsewhere")
+    assert serving.condition("Ready", "elsewhere")["status"] == "True"
+    serving.kubectl("delete", "modelrollout", "elsewhere")
 
 
-def test_prometheus_that_does_not_answer_holds_the_canary_at_weight_zero(stage: Stage, unreachable: str) -> None:
-    source = {"prometheus": {"url": unreachable}}
-    stage.apply(named(stage, "deaf", loss=source))
-    stage.wait_for(lambda status: status.get("phase") == "Healthy", 90, "first version serves", "deaf")
-    stage.apply(named(stage, "deaf", "v2", loss=source))
-    condition = condition_of(stage, "deaf", "Measured", "MetricsUnreachable")
+def test_prometheus_that_does_not_answer_holds_the_canary_at_weight_zero(serving: Stage, unreachable: str) -> None:
+    serving.wait_for(lambda status: status.get("phase") == "Healthy", 180, "first version serves", "deaf")
+    serving.apply(serving.named("deaf", "v2", loss={"prometheus": {"url": unreachable}}))
+    condition = condition_of(serving, "deaf", "Measured", "MetricsUnreachable")
     assert unreachable in condition["message"]
-    status = stage.status("deaf")
+    status = serving.status("deaf")
     assert status["canary"]["weight"] == 0
-    assert stage.condition("Ready", "deaf")["status"] == "True"
-    stage.kubectl("delete", "modelrollout", "deaf")
+    assert serving.condition("Ready", "deaf")["status"] == "True"
+    serving.kubectl("delete", "modelrollout", "deaf")

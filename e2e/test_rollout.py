@@ -9,9 +9,19 @@ from datetime import UTC, datetime
 import pytest
 
 from e2e import audit
+from e2e.captures import capture
 from e2e.cluster import Cluster
+from e2e.installation import Installation
 from e2e.stage import OPERATOR_NAMESPACE, Stage, poll
 from lossgate.api import names
+
+
+def capture_story(stage: Stage, moment: str) -> None:
+    """Keep what a person is shown now, if somebody asked for it."""
+    get = ("kubectl", "-n", stage.namespace, "get", "modelrollouts")
+    capture(f"{moment}-get", *get)
+    capture(f"{moment}-get-wide", *get, "-o", "wide")
+    capture(f"{moment}-describe", "kubectl", "-n", stage.namespace, "describe", "modelrollout", "digits")
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +30,10 @@ def serving(stage: Stage) -> Iterator[Stage]:
     stage.apply(stage.rollout("v1"))
     stage.wait_for_result("v1", "Healthy", 120)
     stage.start_client()
+    capture("explain-gate", "kubectl", "explain", "modelrollout.spec.gate")
+    capture("helm-status", "helm", "-n", OPERATOR_NAMESPACE, "status", "lossgate")
+    capture("helm-test", "helm", "-n", OPERATOR_NAMESPACE, "test", "lossgate")
+    capture_story(stage, "1-first-version")
     yield stage
     statistics = stage.client_statistics()
     assert statistics["errors"] == 0, json.dumps(statistics, indent=1)
@@ -30,12 +44,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
-def kill_operator(cluster: Cluster) -> None:
-    cluster.kubectl("-n", OPERATOR_NAMESPACE, "delete", "pod", "-l", "app.kubernetes.io/name=lossgate",
-                    "--force", "--grace-period=0")  # fmt: skip
-
-
-def test_better_version_is_promoted_though_the_operator_is_killed(cluster: Cluster, serving: Stage) -> None:
+def test_better_version_is_promoted_though_the_operator_is_killed(operator: Installation, serving: Stage) -> None:
     serving.apply(serving.rollout("v2"))
     status = serving.wait_for(lambda seen: seen.get("step", {}).get("looks", 0) >= 20, 120, "20 looks")
     canary = status["canary"]["revision"]
@@ -43,7 +52,8 @@ def test_better_version_is_promoted_though_the_operator_is_killed(cluster: Clust
         pod["metadata"]["uid"] for pod in serving.get("pods", selector=f"{names.LABEL_REVISION}={canary}")["items"]
     }
     since = status["step"]["since"]
-    kill_operator(cluster)
+    capture_story(serving, "2-better-version-judged")
+    operator.kill()
 
     def caught_up() -> bool:
         seen = serving.status()
@@ -56,6 +66,7 @@ def test_better_version_is_promoted_though_the_operator_is_killed(cluster: Clust
         elapsed = datetime.now(UTC) - datetime.fromisoformat(since)
         assert seen["step"]["looks"] <= elapsed.total_seconds(), "no look is counted twice"
     status = serving.wait_for_result("v2", "Healthy", 420)
+    capture_story(serving, "3-better-version-promoted")
     assert status["stable"]["revision"] == canary
     assert status["history"][-1]["result"] == "Promoted"
     assert status["history"][-1]["looks"] >= 80
@@ -112,6 +123,7 @@ def test_prometheus_away_for_a_minute_holds_the_rollout(cluster: Cluster, servin
 
         poll(a_minute_later, 90, "a minute")
         assert serving.condition("Measured")["status"] == "False"
+        capture_story(serving, "4-prometheus-away")
     finally:
         cluster.kubectl("-n", "monitoring", "scale", "deployment/prometheus", "--replicas=1")
     serving.wait_for(lambda seen: not seen.get("analysis", {}).get("hold"), 60, "evidence again")
@@ -119,6 +131,7 @@ def test_prometheus_away_for_a_minute_holds_the_rollout(cluster: Cluster, servin
 
 def test_overconfident_version_is_rolled_back_by_the_main_rule(serving: Stage) -> None:
     status = serving.wait_for_result("v3", "RolledBack", 240)
+    capture_story(serving, "5-overconfident-version-rolled-back")
     assert serving.condition("Promoted")["reason"] == "Harm"
     assert "MainRule" in serving.condition("Promoted")["message"]
     assert status["history"][-1]["looks"] >= 40
@@ -134,6 +147,7 @@ def test_broken_version_loses_its_traffic_within_looks_and_before_anything_else(
     begin = now()
     serving.apply(serving.rollout("v4"))
     status = serving.wait_for_result("v4", "RolledBack", 180)
+    capture_story(serving, "6-broken-version-rolled-back")
     assert "Guard" in serving.condition("Promoted")["message"]
     assert status["history"][-1]["looks"] <= 5
     requests = audit.requests_of_operator(cluster.audit_log, serving.namespace, begin)
@@ -145,17 +159,12 @@ def test_broken_version_loses_its_traffic_within_looks_and_before_anything_else(
     assert serving.condition("Promoted")["reason"] == "Harm"
 
 
-def test_rollout_that_goes_leaves_nothing_though_no_operator_runs(cluster: Cluster, serving: Stage) -> None:
+def test_rollout_that_goes_leaves_nothing_though_no_operator_runs(operator: Installation, serving: Stage) -> None:
     """Runs last on a second rollout, so that the clients' model goes on serving."""
-    other = serving.rollout("v1")
-    other["metadata"]["name"] = "short-lived"
-    other["spec"]["traffic"]["gateway"]["hostnames"] = [f"short-lived.{serving.namespace}.example.com"]
-    serving.apply(other)
+    serving.apply(serving.named("short-lived"))
     serving.wait_for(lambda seen: seen.get("phase") == "Healthy", 90, "short-lived serves", "short-lived")
-    cluster.kubectl("-n", OPERATOR_NAMESPACE, "scale", "deployment/lossgate", "--replicas=0")
+    operator.scale(0)
     try:
-        cluster.kubectl("-n", OPERATOR_NAMESPACE, "wait", "pod", "-l", "app.kubernetes.io/name=lossgate",
-                        "--for=delete", "--timeout=60s")  # fmt: skip
         serving.kubectl("delete", "modelrollout", "short-lived", "--timeout=10s")
         selector = f"{names.LABEL_ROLLOUT}=short-lived"
         poll(
@@ -168,5 +177,4 @@ def test_rollout_that_goes_leaves_nothing_though_no_operator_runs(cluster: Clust
             "children gone",
         )
     finally:
-        cluster.kubectl("-n", OPERATOR_NAMESPACE, "scale", "deployment/lossgate", "--replicas=1")
-        cluster.kubectl("-n", OPERATOR_NAMESPACE, "rollout", "status", "deployment/lossgate", "--timeout=90s")
+        operator.scale(1)

@@ -20,7 +20,8 @@ from e2e.demo.outcome import Outcome, differences
 from e2e.demo.play import Player
 from e2e.demo.recording import Recording, Take
 from e2e.demo.screen import Screen
-from e2e.stage import OPERATOR_NAMESPACE, Stage, install_operator
+from e2e.installation import Installation
+from e2e.stage import OPERATOR_NAMESPACE, Stage
 from lossgate.api.spec import RolloutSpec
 
 NAMESPACE = "demo"
@@ -66,7 +67,7 @@ def _run(screen: Screen, context: str | None) -> int:
     loaded = images.load(cluster)
     screen.chapter("The operator, by its Helm chart")
     # The tag stays the same when the image changes: the annotation makes the pod follow.
-    install_operator(cluster, loaded.operator)
+    Installation(cluster, loaded.operator).install()
     stage = Stage(cluster, NAMESPACE, model_image=loaded.model.name)
     player = Player(stage, screen)
     screen.chapter(f"{FIRST_VERSION} serves, a client asks 250 times a second")
