@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lossgate.api.commands import Command, Outcome, Verb
@@ -67,6 +67,8 @@ def act(world: World, number: int, action: tuple[str, object, object]) -> None:
 
 
 @settings(max_examples=60)
+@example("promoted", [(("pods", "v1", False), 1), (("command", Verb.ROLLBACK, "v2"), 20)])
+@example("progressing", [(("room", 1, None), 1), (("command", Verb.PROMOTE, "v2"), 5), (("pods", "v2", False), 20)])
 @given(st.sampled_from(SITUATIONS[1:]), st.lists(st.tuples(ACTIONS, WAITS), min_size=1, max_size=8))
 def test_no_weight_goes_to_a_version_without_ready_pods(
     name: str, play: list[tuple[tuple[str, object, object], int]]
