@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.apiserver import ApiServer, programs_folder, serve_crd
+from tests.measure.certificates import Authority
 
 # Main stays green by itself; new examples are searched for on purpose, with `pytest --hypothesis-profile=search`.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -21,6 +22,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         group = "apiserver" if item.get_closest_marker("apiserver") else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A private authority, and a certificate of it for 127.0.0.1."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Another authority, that signed nothing which is served."""
+    return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from lossgate.controller.reconciler import Reconciler
 from lossgate.controller.references import References
 from lossgate.controller.settings import Settings
 from lossgate.controller.workers import Workers
+from lossgate.measure.source import MetricSource
 from tests.controller import virtual_time
 from tests.controller.cluster import CHILD_KINDS, KEY, Cluster
 from tests.controller.fake_kube import Crash, FakeKube
@@ -28,7 +29,14 @@ from tests.controller.fake_kube import Crash, FakeKube
 class OperatorProcess:
     """One operator process, put together as the real one is, with the watches of the cluster in place of kopf."""
 
-    def __init__(self, cluster: Cluster, *, allowed: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        allowed: tuple[str, ...] = (),
+        settings: Settings | None = None,
+        source: MetricSource | None = None,
+    ) -> None:
         self.cluster = cluster
         self.kube = FakeKube(cluster.storage)
         self.metrics = OperatorMetrics()
@@ -36,12 +44,14 @@ class OperatorProcess:
         self.leads = True
         self._indices: dict[str, dict[Key, list[JSON]]] = {kind: {} for kind in CHILD_KINDS}
         self._children = Children(self._indices)
-        settings = Settings("lossgate", "pod-1", prometheus_url="http://prometheus:9090", prometheus_allowed=allowed)
+        settings = settings or Settings(
+            "lossgate", "pod-1", prometheus_url="http://prometheus:9090", prometheus_allowed=allowed
+        )
         accesses = Accesses(settings, References(self.kube, virtual_time.monotonic), virtual_time.monotonic)
         self.reconciler = Reconciler(
             self.kube,
             self._children,
-            Observer(self._children, cluster.source, settings, accesses),
+            Observer(self._children, source or cluster.source, settings, accesses),
             self.queue,
             self._lease(),
             EventRecorder(self.kube, "pod-1", virtual_time.monotonic),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,10 +32,27 @@ def success(result: object, kind: str = "matrix", **more: object) -> Answer:
     return Answer(body=json.dumps({"status": "success", "data": data, **more}).encode())
 
 
+def wanting(header: str, value: str, then: Answer) -> Callable[[Request], Answer]:
+    """Return what a server does that lets in those alone that send one header with one value."""
+
+    def answer(request: Request) -> Answer:
+        got = {name.lower(): text for name, text in request.headers.items()}.get(header.lower())
+        return then if got == value else Answer(401 if got is None else 403, b"who are you?", {})
+
+    return answer
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that hang up: that they may is tested."""
+
+
 class FakeServer:
     """Serves what `answer` returns for a request, and keeps the requests."""
 
-    def __init__(self, answer: Callable[[Request], Answer] | Answer) -> None:
+    def __init__(self, answer: Callable[[Request], Answer] | Answer, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self._arrival = threading.Condition()
         self.hang = threading.Event()
@@ -66,9 +84,11 @@ class FakeServer:
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = _Quiet(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            # The handshake belongs to the thread of the connection, or one client that refuses it stops all others.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def wait_for_requests(self, count: int) -> None:

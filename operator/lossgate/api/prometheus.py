@@ -130,6 +130,7 @@ class Prometheus(Part):
     )
     headers: Mapping[str, HeaderValue] = Field(
         default_factory=dict,
+        repr=False,
         max_length=16,
         description="Headers of every query, such as X-Scope-OrgID for a tenant. No credentials: everyone who may read "
         "this object reads them.",

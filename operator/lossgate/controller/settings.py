@@ -7,7 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lossgate.api.rules import PROMETHEUS_URL_PATTERN
 from lossgate.measure.access import Access
@@ -27,7 +27,7 @@ class Settings:
     """Source of ModelRollouts that name none."""
     prometheus_allowed: tuple[str, ...] = ()
     """URLs that a ModelRollout may name, besides the default."""
-    prometheus_headers: tuple[tuple[str, str], ...] = ()
+    prometheus_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Headers of the operator's own queries to its default Prometheus, as all of the following are for these."""
     prometheus_token_file: str | None = None
     """File with a bearer token, read anew for every query."""

@@ -14,7 +14,7 @@ from lossgate.api.rules import HEADER_NAME_PATTERN, HEADER_VALUE_PATTERN
 from lossgate.measure.errors import public_url
 
 _TOKEN = re.compile(r"[!-~]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _HIDDEN = "[hidden]"
 
 

@@ -64,6 +64,8 @@ def source_fingerprint(loss: Loss) -> str:
     parts = [prometheus.url, dict(loss.selector), loss.series.model_dump(), loss.labels.model_dump()]
     if prometheus.headers:
         parts.append({name.lower(): value for name, value in prometheus.headers.items()})
+    elif prometheus.url is None and prometheus.brings_its_own:
+        parts.append("without the operator's headers")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
