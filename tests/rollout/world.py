@@ -74,6 +74,13 @@ class World:
     services: dict[str, Revision] = field(default_factory=dict)
     weights: tuple[int, int] | None = None
     route_accepted: bool = True
+    route_refused_since: float | None = None
+    route_fault: Obstacle | None = None
+    """Why a route of the user's cannot split the requests; it is not seen meanwhile."""
+    route_uid: str = "route-1"
+    route_generation: int = 1
+    changed_by: str = ""
+    """Field manager that changed the route's rules last, other than the operator."""
     pods_start: bool = True
     room: int = 99
     """Pods of one revision that the nodes have room for."""
@@ -113,7 +120,8 @@ class World:
             deployments=dict(self.deployments),
             stable_service=self._service("digits"),
             canary_service=self._service("digits-canary"),
-            route=RouteSeen(*self.weights, as_specified=True, accepted=self.route_accepted) if self.weights else None,
+            route=self._route(),
+            route_fault=self.route_fault,
             obstacle=self.obstacle,
             command=Command.parse(self.command),
             skip_analysis=self.skip_analysis,
@@ -153,7 +161,31 @@ class World:
             case PointService(service, revision):
                 self.services[service] = revision
             case SetWeights(stable, canary):
-                self.weights = (stable, canary)
+                assert self.weights is not None or self.spec.traffic.route_ref is None, "a user's route is created"
+                self._set_route((stable, canary))
+
+    def set_route(self, stable: int, canary: int, by: str = "argocd-controller") -> None:
+        """Set the weights as somebody other than the operator."""
+        self._set_route((stable, canary))
+        self.changed_by = by
+
+    def _set_route(self, weights: tuple[int, int]) -> None:
+        self.route_generation += self.weights != weights
+        self.weights = weights
+
+    def _route(self) -> RouteSeen | None:
+        if self.weights is None or self.route_fault is not None:
+            return None
+        return RouteSeen(
+            *self.weights,
+            as_specified=True,
+            accepted=self.route_accepted,
+            message="" if self.route_accepted else "gateway web: Accepted is False",
+            refused_since=self.route_refused_since,
+            uid=self.route_uid,
+            generation=self.route_generation,
+            changed_by=self.changed_by,
+        )
 
     def _resize(self, seen: DeploymentSeen) -> None:
         ready = 0 if seen.revision in self.broken or not self.pods_start else min(seen.replicas, self.room)
