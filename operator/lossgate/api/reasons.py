@@ -87,6 +87,9 @@ class EventReason(StrEnum):
     STALLED = "Stalled"
     STABLE_UNAVAILABLE = "StableUnavailable"
     SCALED_DOWN = "ScaledDown"
+    INSUFFICIENT_CAPACITY = "InsufficientCapacity"
+    """There is no room for the pods that the canary needs to go on: it keeps the weight it has, evidence is gathered
+    on, and it goes on by itself when the pods are ready. Add nodes or quota, or lower `spec.replicas`."""
 
 
 UNREADABLE = frozenset(

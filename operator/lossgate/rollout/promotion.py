@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
-from lossgate.rollout import rollback
+from lossgate.rollout import readiness, rollback
 from lossgate.rollout.draft import Draft
 
 
@@ -15,9 +15,12 @@ def start(draft: Draft, message: str) -> None:
 
 
 def full_size(draft: Draft) -> int:
-    """Return the pods that must be ready before everything is sent to the new version."""
+    """Return the pods that must be ready before everything is sent to the new version.
+
+    An autoscaler may shrink the old version while requests are taken from it: what the rollout began with counts too.
+    """
     stable = draft.snapshot.deployment(draft.stable.revision)
-    return max(draft.snapshot.replicas, stable.replicas if stable else 0, 1)
+    return max(draft.snapshot.replicas, draft.status.started_replicas or 0, stable.replicas if stable else 0, 1)
 
 
 def is_committed(draft: Draft) -> bool:
@@ -44,13 +47,15 @@ def proceed(draft: Draft) -> None:
 
 
 def _send_everything(draft: Draft, size: int) -> None:
-    service = draft.snapshot.canary_service
-    ready = draft.snapshot.ready(draft.canary.revision)
-    if service is None or ready < size or not service.only(draft.canary.revision, size):
+    if not readiness.has_pods(draft, size):
+        readiness.await_pods(draft, size, f"{draft.canary.model_version} may be promoted;")
         return
+    readiness.end_shortage(draft)
+    ready, version = draft.snapshot.ready(draft.canary.revision), draft.canary.model_version
+    draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, f"Promoting {version}: {ready} pods are ready.")
     draft.tell(
         EventReason.WEIGHT_CHANGED,
-        f"Weight {draft.canary.weight}% -> 100% for {draft.canary.model_version}: {ready} pods are ready.",
+        f"Weight {draft.canary.weight}% -> 100% for {version}: {ready} pods are ready.",
     )
     draft.weigh(100)
 
