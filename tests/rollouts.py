@@ -50,8 +50,12 @@ _FULL_SPEC: Manifest = {
             "hostnames": ["digits.example.com", "*.models.example.com"],
         }
     },
-    "canary": {"maxSurge": 2},
-    "steps": [{"weight": 1}, {"weight": 50}, {"weight": 99}],
+    "canary": {"replicas": 2},
+    "steps": [
+        {"weight": 1, "minDuration": "72h", "absoluteMargin": "0.05"},
+        {"weight": 50},
+        {"weight": 99, "absoluteMargin": "0.01"},
+    ],
     "loss": {
         "interval": "1m30s",
         "settle": "0s",
@@ -75,6 +79,7 @@ _FULL_SPEC: Manifest = {
     "gate": {
         "absoluteMargin": "0.01",
         "risk": {"rollback": 0.01, "promotion": 0.5},
+        "guardExcess": "1000%",
         "minLabels": 100,
         "maxDuration": "72h",
         "onInconclusive": "Rollback",
@@ -82,6 +87,8 @@ _FULL_SPEC: Manifest = {
         "holdTimeout": "90s",
     },
     "scaleDownDelay": "0s",
+    "progressDeadlineSeconds": 86400,
+    "revisionHistoryLimit": 20,
     "paused": True,
 }
 

@@ -34,6 +34,13 @@ HEADER_REMOVED = "remove the header: credentials belong in a Secret that secretR
 PLAINTEXT = "write an https:// URL, or set secretRef.allowHTTP"
 OBJECT = "write the name of an object: lower case letters, digits, - and ."
 
+STEP_MARGIN = 'write a percentage above 0 with its sign, such as "20%"'
+FALLING = "write margins that do not rise from step to step"
+LAST = "of the last step, which decides on the promotion, and at most four times that in a step after one"
+UNIT = "write the margins of steps in the unit of the gate"
+GUARD = 'write a percentage above 0 and at most 1000% with its sign, such as "25%"'
+
+IN_UNITS = {"gate": {"absoluteMargin": "0.01"}}
 CONTAINER: dict[str, Any] = {"name": "model", "ports": [{"name": "http", "containerPort": 8000}]}
 
 
@@ -55,6 +62,19 @@ def headers(**values: Any) -> dict[str, Any]:
 
 def steps(*weights: int) -> dict[str, Any]:
     return {"steps": [{"weight": weight} for weight in weights]}
+
+
+def a_step(**fields: Any) -> dict[str, Any]:
+    return {"steps": [{"weight": 50, **fields}]}
+
+
+def margins(*margins: str | None, field: str = "margin") -> dict[str, Any]:
+    given = [{} if margin is None else {field: margin} for margin in margins]
+    return {"steps": [{"weight": 10 * (index + 1), **named} for index, named in enumerate(given)]}
+
+
+def absolute_margins(*values: str | None) -> dict[str, Any]:
+    return margins(*values, field="absoluteMargin") | IN_UNITS
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
@@ -191,6 +211,36 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "write an https:// URL, or remove caRef",
     ),
     (prometheus(url="HTTPS://p"), "spec.loss.prometheus.url", URL),
+    ({"canary": {"replicas": 2, "maxSurge": "50%"}}, "spec.canary", "write replicas or maxSurge, not both"),
+    ({"canary": {"replicas": 0}}, "spec.canary.replicas", "write a number of pods from 1 to 1000"),
+    ({"canary": {"replicas": 1001}}, "spec.canary.replicas", "write a number of pods from 1 to 1000"),
+    (a_step(minDuration="1d"), "spec.steps[0].minDuration", "write a duration from 0s to 2160h"),
+    (a_step(minDuration="2161h"), "spec.steps[0].minDuration", "write a duration from 0s to 2160h"),
+    (a_step(minDuration="24h1s"), "spec.steps", "write a minDuration that is not longer than gate.maxDuration"),
+    (a_step(minDuration="2h") | {"gate": {"maxDuration": "1h"}}, "spec.steps", "not longer than gate.maxDuration"),
+    (a_step(margin="20"), "spec.steps[0].margin", STEP_MARGIN),
+    (a_step(margin=20), "spec.steps[0].margin", STEP_MARGIN),
+    (a_step(margin="0%"), "spec.steps[0].margin", STEP_MARGIN),
+    (margins("10%", "11%"), "spec.steps", FALLING),
+    (margins("9%", None, "10%", "5%"), "spec.steps", FALLING),
+    (margins("10%", "6%"), "spec.steps", LAST),
+    (margins(None, "21%", "5%"), "spec.steps", LAST),
+    (margins(None, "51%", "5%") | {"gate": {"margin": "15%"}}, "spec.steps", LAST),
+    (margins("10%") | {"gate": {"absoluteMargin": "0.01"}}, "spec.steps", UNIT),
+    (a_step(absoluteMargin="0.01"), "spec.steps", UNIT),
+    (a_step(absoluteMargin="1%") | IN_UNITS, "spec.steps[0].absoluteMargin", "write a decimal number above 0"),
+    (a_step(absoluteMargin="0") | IN_UNITS, "spec.steps[0].absoluteMargin", "write a decimal number above 0"),
+    (absolute_margins("0.02", "0.021", "0.01"), "spec.steps", FALLING),
+    (absolute_margins("0.04", "0.02"), "spec.steps", LAST),
+    (absolute_margins(None, "0.05", "0.01"), "spec.steps", LAST),
+    ({"gate": {"guardExcess": "25"}}, "spec.gate.guardExcess", GUARD),
+    ({"gate": {"guardExcess": 25}}, "spec.gate.guardExcess", GUARD),
+    ({"gate": {"guardExcess": "0%"}}, "spec.gate.guardExcess", GUARD),
+    ({"gate": {"guardExcess": "1000.1%"}}, "spec.gate.guardExcess", GUARD),
+    ({"progressDeadlineSeconds": 0}, "spec.progressDeadlineSeconds", "write a number of seconds from 1 to 86400"),
+    ({"progressDeadlineSeconds": 86401}, "spec.progressDeadlineSeconds", "write a number of seconds from 1 to 86400"),
+    ({"revisionHistoryLimit": -1}, "spec.revisionHistoryLimit", "write a number from 0 to 20"),
+    ({"revisionHistoryLimit": 21}, "spec.revisionHistoryLimit", "write a number from 0 to 20"),
 ]
 
 ACCEPTED: list[dict[str, Any]] = [
@@ -215,6 +265,21 @@ ACCEPTED: list[dict[str, Any]] = [
     prometheus(url="http://p:9090", secretRef={"name": "a", "allowHTTP": True}),
     prometheus(url="https://p/x/", secretRef={"name": "a"}, caRef={"kind": "Secret", "name": "a", "key": "tls.crt"}),
     prometheus(url="http://p:9090", headers={"X-Scope-OrgID": "1"}),
+    {"canary": {"replicas": 1}},
+    {"canary": {"replicas": 1000}},
+    a_step(minDuration="24h"),
+    a_step(minDuration="0s"),
+    margins("100%", "30%", "5%"),
+    margins("12%", None, "2.5%"),
+    margins(None, "20%", None),
+    margins("5%", "5%", "5%"),
+    margins(None, None, "0.1%"),
+    margins(None, "60%", "60%") | {"gate": {"margin": "60%"}},
+    absolute_margins("0.5", "0.01"),
+    absolute_margins(None, "0.04", None),
+    {"gate": {"guardExcess": "1000%"}},
+    {"progressDeadlineSeconds": 1},
+    {"revisionHistoryLimit": 0},
 ]
 
 

@@ -26,6 +26,10 @@ def test_the_smallest_spec_has_the_documented_defaults() -> None:
     assert smallest.gate.on_inconclusive is OnInconclusive.PAUSE
     assert smallest.gate.hold_timeout_seconds == 3600.0
     assert smallest.scale_down_delay_seconds == 600.0
+    assert smallest.gate.guard_excess == 0.25
+    assert smallest.progress_deadline_seconds == 600
+    assert smallest.revision_history_limit == 3
+    assert smallest.canary == Canary()
     assert not smallest.paused
 
 
@@ -36,7 +40,12 @@ def test_every_field_is_read() -> None:
     assert read.traffic.gateway is not None
     assert read.traffic.gateway.parent_refs[0].section_name == "https"
     assert read.traffic.gateway.hostnames == ("digits.example.com", "*.models.example.com")
-    assert read.canary.max_surge == 2
+    assert read.canary.replicas == 2
+    assert [step.own_margin for step in read.steps] == [0.05, None, 0.01]
+    assert read.steps[0].min_duration_seconds == 259200.0
+    assert read.gate.guard_excess == 10.0
+    assert read.progress_deadline_seconds == 86400
+    assert read.revision_history_limit == 20
     assert read.loss.interval_seconds == 90.0
     assert read.loss.label_delay_seconds == 129600.0
     assert read.loss.selector == {"model": 'digits "b"'}

@@ -8,11 +8,7 @@ from tests.controller import virtual_time
 from tests.controller.cluster import PLACE, Cluster, a_rollout
 from tests.controller.fake_kube import Request
 from tests.controller.operator_process import OperatorProcess
-from tests.controller.scene import (
-    kinds,
-    play,
-    stalled,
-)
+from tests.controller.scene import STATUS, kinds, looks_taken, play, results, stalled
 
 
 @pytest.mark.parametrize("code", [400, 403, 422])
@@ -124,11 +120,64 @@ def test_api_server_that_fails_is_tried_again_ever_later() -> None:
     play(scene)
 
 
-def test_unreadable_spec_changes_nothing() -> None:
+def test_unreadable_spec_is_said_once_and_changes_nothing() -> None:
     async def scene(cluster: Cluster, process: OperatorProcess) -> None:
-        cluster.apply(a_rollout("v2", steps=[]))
-        await process.rest(60)
-        assert process.kube.requests == []
+        before = cluster.status
+        cluster.apply(a_rollout("v2", steps=[{"weight": 100}], gate={"margin": "5"}))
+        await process.rest(600)
+        assert kinds(process.kube.requests) == [STATUS, ("POST", "Event")]
+        found = stalled(cluster)
+        assert found is not None
+        assert found[0] is Reason.INVALID_SPEC
+        assert "spec.steps[0].weight: Input should be less than or equal to 99" in found[1]
+        assert "spec.gate.margin: '5' is not a percentage; write a number followed by %, such as \"5%\"" in found[1]
+        assert "Value error" not in found[1]
+        assert cluster.status.observed_generation == before.observed_generation + 1
+        assert (cluster.status.phase, cluster.status.stable) == (before.phase, before.stable)
         assert cluster.weights == (100, 0)
+        process.kube.requests.clear()
+        cluster.apply(a_rollout())
+        await process.rest(60)
+        assert stalled(cluster) is None
+
+    play(scene)
+
+
+def test_unreadable_spec_in_a_rollout_leaves_pods_weights_and_evidence_alone() -> None:
+    async def scene(cluster: Cluster, process: OperatorProcess) -> None:
+        cluster.apply(a_rollout("v2"))
+        await process.run(lambda: looks_taken(cluster) >= 3)
+        before, pods = cluster.status, cluster.replicas()
+        cluster.apply(a_rollout("v2", gate={"margin": "5"}))
+        await process.rest(300)
+        assert (cluster.weights, cluster.replicas()) == ((80, 20), pods)
+        assert cluster.status.analysis == before.analysis
+        cluster.apply(a_rollout("v2"))
+        await process.run(lambda: "Promoted" in results(cluster), within_seconds=6000)
+
+    play(scene)
+
+
+def test_deployment_that_somebody_else_scales_is_not_fought_over_at_full_speed() -> None:
+    async def scene(cluster: Cluster, process: OperatorProcess) -> None:
+        def scale_back() -> None:
+            for body in list(cluster.storage.of_kind("Deployment")):
+                if body["spec"]["replicas"] == 4:
+                    cluster.storage.edit(("Deployment", "ml", body["metadata"]["name"]), body["spec"] | {"replicas": 7})
+
+        for _ in range(250):
+            scale_back()
+            await process.rest(2)
+        patches = [request for request in process.kube.requests if request.kind == "Deployment"]
+        assert len(patches) == 3, "set back three times, then left until the window is over"
+        found = stalled(cluster)
+        assert found is not None
+        assert found[0] is Reason.BACKEND_CONFLICT
+        assert "Point the autoscaler at the ModelRollout" in found[1]
+        await process.rest(1300)
+        assert cluster.replicas() == {"v1": 4}, "set back when they stopped"
+        assert stalled(cluster) is None
+
+    play(scene)
 
     play(scene)

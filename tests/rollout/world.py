@@ -86,6 +86,8 @@ class World:
     """Pods of one revision that the nodes have room for."""
     measurement: Measurement | None = None
     """Answers every question of the operator in place of the drawn losses."""
+    silent: tuple[float, float] = (0.0, 0.0)
+    """Looks that end within have neither requests nor labels of the canary."""
     obstacle: Obstacle | None = None
     command: str | None = None
     skip_analysis: str | None = None
@@ -216,11 +218,14 @@ class World:
                 LookSeen(
                     float(end),
                     self._draw(stable.model_version, (1 - share) * interval),
-                    self._draw(canary.model_version, share * interval),
+                    self._draw(canary.model_version, 0.0 if self._is_silent(end) else share * interval),
                 )
                 for end in ends
             )
         )
+
+    def _is_silent(self, end: float) -> bool:
+        return self.silent[0] <= end <= self.silent[1]
 
     def _draw(self, version: str, seconds: float) -> ArmSeen:
         n = round(self.labels_per_second * seconds)

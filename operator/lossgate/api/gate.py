@@ -80,6 +80,19 @@ class Gate(Part):
         ),
     )
     risk: Risk = Field(default=Risk(), description="How often the gate may be wrong.")
+    guard_excess: Percent = Field(
+        default=0.25,
+        alias="guardExcess",
+        description="The early guard, which needs neither many looks nor minLabels, takes a version back whose loss is "
+        "shown to be above the margin and this share of the stable version's loss besides.",
+        json_schema_extra=rules(
+            rule(
+                f"type(self) == string && self.matches(r'{PERCENT_PATTERN}') && self.matches('[1-9]') "
+                "&& double(self.replace('%', '')) <= 1000.0",
+                'write a percentage above 0 and at most 1000% with its sign, such as "25%"',
+            )
+        ),
+    )
     min_labels: int = Field(
         default=500,
         ge=100,

@@ -61,6 +61,11 @@ def format_percent(fraction: float, digits: int = 1) -> str:
     return f"{fraction * 100:.{digits}f}%"
 
 
+def write_percent(fraction: float) -> str:
+    """Return a fraction as a percentage that reads back as the same millionths of a per cent, such as `"25%"`."""
+    return f"{format_percent(fraction, 6).rstrip('%').rstrip('0').rstrip('.')}%"
+
+
 def write_duration(seconds: float) -> str:
     """Return seconds as a duration that reads back as the same milliseconds, such as `"1h30m"`; zero is `"0s"`."""
     rest, text = round(seconds * 1000), ""
@@ -85,7 +90,7 @@ def format_duration(seconds: float) -> str:
 Percent = Annotated[
     float,
     BeforeValidator(parse_percent),
-    PlainSerializer(lambda fraction: format_percent(fraction, 6), return_type=str, when_used="json"),
+    PlainSerializer(write_percent, return_type=str, when_used="json"),
     # Also numbers pass the type check, so that a rule can tell who forgot the sign what to write.
     WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 13}),
 ]

@@ -192,6 +192,9 @@ class EventReason(StrEnum):
     RETURN_GIVEN_UP = "ReturnGivenUp"
     """The way back to the previous version was given up before any request was sent there; the present one goes on
     serving. See why its pods are not ready, then give the command again."""
+    INSUFFICIENT_CAPACITY = "InsufficientCapacity"
+    """There is no room for the pods that the canary needs to go on: it keeps the weight it has, evidence is gathered
+    on, and it goes on by itself when the pods are ready. Add nodes or quota, or lower `spec.replicas`."""
 
 
 UNREADABLE = frozenset(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic.config import JsonDict
 
 from lossgate.api.quantities import DURATION_PATTERN
@@ -19,10 +21,22 @@ OBJECT_KEY_PATTERN = r"^[-._a-zA-Z0-9]+$"
 HOSTNAME_PATTERN = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 
-def rule(expression: str, message: str, field_path: str | None = None) -> JsonDict:
-    """Return one CEL rule; `message` says what to write instead, `field_path` names the field to change."""
+def rule(expression: str, message: str, field_path: str | None = None, judges: Sequence[str] = ()) -> JsonDict:
+    """Return one CEL rule; `message` says what to write instead, `field_path` names the field to change.
+
+    The API server lets stand what was stored before a rule came, as long as the node of the rule is unchanged. A node
+    with many fields changes often: such a rule names the fields that it `judges`, and is silent while these stay.
+    """
     entry: JsonDict = {"rule": expression, "message": message}
+    if judges:
+        unchanged = " && ".join(["oldSelf.hasValue()", *(_same(field) for field in judges)])
+        entry |= {"rule": f"({unchanged}) || ({expression})", "optionalOldSelf": True}
     return entry | {"fieldPath": field_path} if field_path else entry
+
+
+def _same(field: str) -> str:
+    old, new = f"oldSelf.value().{field}", f"self.{field}"
+    return f"has({old}) == has({new}) && (!has({new}) || {old} == {new})"
 
 
 def rules(*entries: JsonDict) -> JsonDict:

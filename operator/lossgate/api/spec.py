@@ -18,6 +18,7 @@ from lossgate.api.part import Part
 from lossgate.api.prometheus import Prometheus
 from lossgate.api.quantities import Seconds
 from lossgate.api.rules import lasts, rule, rules, says
+from lossgate.api.step import MAX_EARLY_STEP_MARGIN, SPEC_RULES, STEPS_RULES, Step, margins
 from lossgate.api.template import TEMPLATE_SCHEMA
 from lossgate.api.traffic import GatewayTraffic, ParentRef, RouteRef, Traffic
 
@@ -39,10 +40,6 @@ __all__ = [
     "Step",
     "Traffic",
 ]
-
-EARLY_STEP_MARGIN_FACTOR = 4.0
-MAX_EARLY_STEP_MARGIN = 0.5
-
 
 IntOrString = Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 63})]
 
@@ -73,40 +70,50 @@ class Service(Part):
 class Canary(Part):
     """How large the canary may grow while it is judged."""
 
-    max_surge: Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 4})] = Field(
-        default="100%",
-        alias="maxSurge",
-        description="The most pods that the canary may have while it is judged: a number, or a share of replicas, "
-        "rounded up. It gets its share of the traffic in pods, rounded up, within this. A promotion brings it to full "
-        "size whatever is said here.",
+    model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "type(self) == int ? self >= 1 && self <= 1000 : self.matches(r'^[1-9][0-9]{0,2}%$')",
-                'write a number of pods from 1 to 1000, or a share of replicas in whole per cent such as "50%"',
+                "!(has(self.replicas) && has(self.maxSurge))",
+                "write replicas or maxSurge, not both: replicas fixes the number of pods, maxSurge bounds it",
             )
-        ),
+        )
+    )
+
+    replicas: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="The pods that the canary has in every step, whatever its weight, in place of its share of "
+        "spec.replicas: it bounds what a rollout costs where a pod takes a GPU. A promotion needs room for the full "
+        "size beside the old version whatever is said here.",
+        json_schema_extra=says("write a number of pods from 1 to 1000"),
+    )
+    # No default in the schema: it would be stored, and then stand beside replicas.
+    max_surge: Annotated[int | str, WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 4})] | None = (
+        Field(
+            default=None,
+            alias="maxSurge",
+            description="The most pods that the canary may have while it is judged: a number, or a share of replicas, "
+            "rounded up; 100% by default. It gets its share of the traffic in pods, rounded up, within this. A "
+            "promotion needs room for the full size beside the old version whatever is said here.",
+            json_schema_extra=rules(
+                rule(
+                    "type(self) == int ? self >= 1 && self <= 1000 : self.matches(r'^[1-9][0-9]{0,2}%$')",
+                    'write a number of pods from 1 to 1000, or a share of replicas in whole per cent such as "50%"',
+                )
+            ),
+        )
     )
 
     def replicas_at(self, weight_percent: int, replicas: int) -> int:
         """Return the canary's pods for a step: its share of `replicas`, rounded up, within `maxSurge`, at least one."""
-        if isinstance(self.max_surge, str):
-            surge = math.ceil(replicas * int(self.max_surge.rstrip("%")) / 100)
-        else:
+        if self.replicas is not None:
+            return self.replicas
+        if isinstance(self.max_surge, int):
             surge = self.max_surge
+        else:
+            surge = math.ceil(replicas * int((self.max_surge or "100%").rstrip("%")) / 100)
         return max(1, min(math.ceil(replicas * weight_percent / 100), surge))
-
-
-class Step(Part):
-    """One traffic step: judged on its own evidence."""
-
-    weight: int = Field(
-        ge=1,
-        le=99,
-        description="Share of the requests that the canary gets in this step, in per cent.",
-        json_schema_extra=says(
-            "write a share from 1 to 99 per cent; all traffic comes with the promotion after the last step"
-        ),
-    )
 
 
 class RolloutSpec(Part):
@@ -120,21 +127,26 @@ class RolloutSpec(Part):
                 ": has(port.name) && port.name == self.service.targetPort))",
                 'write the name or number of a port that a container of spec.template declares (the default is "http")',
                 ".service.targetPort",
+                judges=("service.targetPort", "template.spec.containers"),
             ),
             # Not at loss itself: the API server checks the default of a part before the parts in it have theirs.
             *(
                 rule(
-                    f"!has(self.loss.selector) || !(self.loss.labels.{label} in self.loss.selector)",
+                    f"!has(self.loss.selector) || !(self.loss.labels.{field} in self.loss.selector)",
                     f"remove the label that loss.labels.{label} names from the selector: the operator adds it",
                     ".loss.selector",
+                    judges=("loss.selector", f"loss.labels.{field}"),
                 )
-                for label in ("revision", "namespace")
+                # A word that CEL keeps for itself is written so.
+                for label, field in (("revision", "revision"), ("namespace", "__namespace__"))
             ),
             rule(
-                "self.loss.labels.revision != self.loss.labels.namespace",
+                "self.loss.labels.revision != self.loss.labels.__namespace__",
                 "write the label that tells the versions apart; it cannot be the one that holds the namespace",
                 ".loss.labels.revision",
+                judges=("loss.labels.revision", "loss.labels.__namespace__"),
             ),
+            *SPEC_RULES,
         )
     )
 
@@ -159,17 +171,11 @@ class RolloutSpec(Part):
         default=(Step(weight=5), Step(weight=25), Step(weight=50)),
         min_length=1,
         max_length=10,
-        description="Traffic steps in order, each judged on its own evidence. All but the last may be left at four "
-        "times the margin of the gate; the last one, and so the promotion, asks for the margin itself.",
+        description="Traffic steps in order, each judged on its own evidence. The last one, and so the "
+        "promotion, asks for the margin of the gate.",
         json_schema_extra={
             "x-kubernetes-list-type": "atomic",
-            **rules(
-                rule(
-                    "self.map(step, step.weight).isSorted() "
-                    "&& self.all(step, self.exists_one(other, other.weight == step.weight))",
-                    "write weights that rise from step to step, each once, such as 5, 25, 50",
-                )
-            ),
+            **STEPS_RULES,
         },
     )
     loss: Loss = Field(default=Loss(), description="Where the loss of each version is read, and how often.")
@@ -182,6 +188,24 @@ class RolloutSpec(Part):
         description="How long the old version stays ready after a promotion: the way back without loading a model.",
         json_schema_extra=lasts("0s", "168h", such_as="10m"),
     )
+    progress_deadline_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86400,
+        alias="progressDeadlineSeconds",
+        description="How long a canary may be without the pods that it needs, in seconds; then it is rolled back. A "
+        "canary that has served is held rather than rolled back when there is no room for more pods of it.",
+        json_schema_extra=says("write a number of seconds from 1 to 86400"),
+    )
+    revision_history_limit: int = Field(
+        default=3,
+        ge=0,
+        le=20,
+        alias="revisionHistoryLimit",
+        description="How many Deployments of earlier revisions are kept without pods, those used last, so that going "
+        "back needs no new one. The one replaced last is always kept.",
+        json_schema_extra=says("write a number from 0 to 20"),
+    )
     paused: bool = Field(
         default=False,
         description="Set to true, a rollout waits where it is, with the weights it has, until this is false again. "
@@ -189,12 +213,6 @@ class RolloutSpec(Part):
     )
 
     def step_margin(self, index: int, baseline_mean: float) -> float:
-        """Return the harm that must be ruled out to leave step `index` upwards, in the gate's own units.
-
-        All but the last step may be left at four times the gate's margin, at most half the stable mean.
-        """
-        margin = self.gate.harm_margin
-        if index == len(self.steps) - 1:
-            return margin
+        """Return the harm that must be ruled out to leave step `index` upwards, in the gate's own units."""
         ceiling = MAX_EARLY_STEP_MARGIN * (baseline_mean if self.gate.is_absolute else 1.0)
-        return max(margin, min(EARLY_STEP_MARGIN_FACTOR * margin, ceiling))
+        return margins(self.steps, self.gate.harm_margin, ceiling)[min(index, len(self.steps) - 1)]

@@ -62,6 +62,17 @@ class Version(_Part):
     """Pods that are ready."""
     weight: int = 0
     """Share of the requests, in per cent."""
+    settled_replicas: int | None = None
+    """Pods asked for, as its Deployment last had them; absent while the Deployment asks for another number."""
+
+
+class Shortage(_Part):
+    """Pods that the rollout waits for."""
+
+    since: Time
+    """Since when."""
+    told: bool = False
+    """Whether an event said so."""
 
 
 class StepStatus(_Part):
@@ -77,8 +88,12 @@ class StepStatus(_Part):
     """Since when the canary has had no ready pod."""
     since: Time | None = None
     """When the route was accepted at this weight; looks start after it."""
+    in_force: Time | None = None
+    """When the route was first accepted at this weight: `minDuration` counts from here."""
     looks: int = 0
     """Looks that entered the evidence of this step."""
+    shortage: Shortage | None = None
+    """The pods that the next move waits for, if it does."""
 
 
 class Pair(_Part):
@@ -157,6 +172,34 @@ class Analysis(_Part):
     """Looks in a row whose canary loss was not a finite number while labels arrived."""
     state: str | None = None
     """The state of the tests, packed: the operator goes on from it after a restart."""
+    pause_state: str | None = None
+    """The state of the tests on looks taken in an inconclusive pause: they can show harm, and end with the pause."""
+
+
+class RetiredRevision(_Part):
+    """An earlier revision whose Deployment may be kept."""
+
+    revision: str
+    """Name of its Deployment."""
+    model_version: str
+    """Its model version."""
+    last_used: Time
+    """When it last served, or was judged."""
+
+
+class Contest(_Part):
+    """Changes that somebody else made to the size of a Deployment."""
+
+    revision: str
+    """The Deployment."""
+    since: Time
+    """When the first of them was seen."""
+    times: int
+    """How many there were."""
+    ours: int
+    """Pods that it must have."""
+    theirs: int
+    """Pods that it was last given."""
 
 
 class RouteStatus(_Part):
@@ -255,6 +298,12 @@ class RolloutStatus(_Part):
     """When the rollout in flight, or the last one, began."""
     since: Time | None = None
     """When the phase began."""
+    started_replicas: int | None = None
+    """Pods asked for when the rollout in flight, or the last one, began: a promotion brings at least as many."""
+    retired: tuple[RetiredRevision, ...] = ()
+    """Revisions out of use, the one used last first."""
+    contest: Contest | None = None
+    """Changes that somebody else made to the size of a Deployment, within the last minutes."""
     previous: Version | None = None
     """The version replaced by the last promotion."""
     scale_down_at: Time | None = None

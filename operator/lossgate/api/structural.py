@@ -41,7 +41,7 @@ def _convert(node: Schema, definitions: Schema) -> Schema:
         converted["description"] = " ".join(node["description"].split())
     if "default" in node and node["default"] is not None:
         # An object's own fields have defaults: an empty object lets each of them apply, also beside given ones.
-        converted["default"] = {} if isinstance(node["default"], dict) else node["default"]
+        converted["default"] = {} if isinstance(node["default"], dict) else _without_nulls(node["default"])
     if "properties" in node:
         converted["properties"] = {name: _convert(field, definitions) for name, field in node["properties"].items()}
     for keyword in ("items", "additionalProperties"):
@@ -50,6 +50,15 @@ def _convert(node: Schema, definitions: Schema) -> Schema:
     converted = _bounds_as_rule(converted, node[MESSAGE]) if MESSAGE in node else _openapi_bounds(converted)
     order = [keyword for keyword in _FIRST if keyword in converted]
     return {keyword: converted[keyword] for keyword in (*order, *sorted(converted.keys() - set(order)))}
+
+
+def _without_nulls(value: Any) -> Any:
+    """A field that an item of a default list does not name is left out: the API has no null."""
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return value
 
 
 def _resolve(node: Schema, definitions: Schema) -> Schema:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lossgate.api.spec import EARLY_STEP_MARGIN_FACTOR, MAX_EARLY_STEP_MARGIN
+from lossgate.api.step import EARLY_STEP_MARGIN_FACTOR, MAX_EARLY_STEP_MARGIN
 from lossgate.cli.history import Source
 from lossgate.cli.options import Margins, Request
 from lossgate.stats import Baseline, Forecast, Noise, forecast

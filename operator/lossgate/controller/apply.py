@@ -68,13 +68,16 @@ class Applier:
                 body = deployment.manifest(self._owner, self._spec, revision, replicas)
                 await self._create(body, Reason.TEMPLATE_INVALID)
             case ScaleDeployment(revision, replicas):
-                await self._patch("Deployment", revision, {"spec": {"replicas": replicas}})
+                await self._patch("Deployment", revision, self._size(replicas))
             case DeleteDeployment(revision):
                 await self._kube.delete("Deployment", self._owner.namespace, revision)
             case PointService(name, revision):
                 await self._point(name, service.manifest(self._owner, self._spec.service, name, revision))
             case SetWeights(stable, canary):
                 await self._set_weights(self._router.write(self._route, stable, canary))
+
+    def _size(self, replicas: int) -> dict[str, Any]:
+        return {"spec": {"replicas": replicas, "progressDeadlineSeconds": self._spec.progress_deadline_seconds}}
 
     async def _point(self, name: str, body: dict[str, Any]) -> None:
         stable = name == names.stable_service(self._owner.name)
@@ -117,6 +120,8 @@ class Applier:
                 await self._adopt_own(body)
             elif error.status in (400, 403, 404, 422):
                 where = f"{body['kind']} {body['metadata']['name']}"
+                if error.status == 403 and "exceeded quota" in error.message:
+                    invalid = Reason.INSUFFICIENT_CAPACITY
                 raise Refused(Obstacle(invalid, f"{where} was refused: {error.message}")) from error
             else:
                 raise

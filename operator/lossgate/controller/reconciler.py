@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lossgate.api.mistakes import in_words
 from lossgate.api.owner import Owner
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
@@ -25,6 +26,7 @@ from lossgate.controller.workers import NotLeading
 from lossgate.rollout.decide import decide
 from lossgate.rollout.decision import Decision, SetWeights
 from lossgate.rollout.snapshot import Obstacle
+from lossgate.rollout.unreadable import refuse_spec
 from lossgate.traffic import routers
 
 _log = logging.getLogger(__name__)
@@ -101,19 +103,24 @@ class Reconciler:
         if body is None or body["metadata"].get("deletionTimestamp"):
             return
         self._must_lead()
-        spec = self._parse(key, body)
-        if spec is None:
-            return
         with self._metrics.reconcile_seconds.time():
-            await self._reconcile(key, body, spec)
+            try:
+                spec = RolloutSpec.model_validate(body["spec"])
+            except ValidationError as error:
+                await self._refuse(key, body, error)
+            else:
+                await self._reconcile(key, body, spec)
 
-    def _parse(self, key: Key, body: Mapping[str, Any]) -> RolloutSpec | None:
+    async def _refuse(self, key: Key, body: Mapping[str, Any], error: ValidationError) -> None:
         """The API server validated the spec; what still does not parse was stored under an older CRD."""
-        try:
-            return RolloutSpec.model_validate(body["spec"])
-        except ValidationError as error:
-            _log.error("%s/%s: spec cannot be read, nothing is changed: %s", *key, error)
-            return None
+        status = RolloutStatus.model_validate(body.get("status") or {})
+        decision = refuse_spec(status, body["metadata"]["generation"], in_words(error), self._clock())
+        body = await self._write_status(key, body, decision.status)
+        if not self.knows(key):
+            return
+        self._metrics.show(key, decision.status)
+        for event in decision.events:
+            await self._events.tell(body, event)
 
     async def _reconcile(self, key: Key, body: Mapping[str, Any], spec: RolloutSpec) -> None:
         owner = Owner(key.name, key.namespace, body["metadata"]["uid"])

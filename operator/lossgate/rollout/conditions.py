@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
-from lossgate.rollout import looks, routes
+from lossgate.rollout import contest, looks, readiness, routes
 from lossgate.rollout.draft import Draft
+from lossgate.rollout.snapshot import Obstacle
 
 
 def summarise(draft: Draft) -> None:
@@ -29,18 +30,26 @@ def _ready(draft: Draft) -> None:
     ready = snapshot.ready(draft.stable.revision)
     if ready > 0 or snapshot.replicas == 0:
         message = f"{draft.stable.model_version} serves."
+        if snapshot.replicas == 0:
+            message = f"{draft.stable.model_version} has no pods, as spec.replicas is 0."
         draft.condition(ConditionType.READY, True, Reason.STABLE_SERVING, message)
         return
     before = status.condition(ConditionType.READY)
-    message = f"No pod of {draft.stable.model_version} ({draft.stable.revision}) is ready; weights stay as they are."
-    if snapshot.deployment(draft.stable.revision) is None and draft.stable.revision != snapshot.target:
-        message += (
-            f" Its Deployment is gone, and its template is no longer in the spec: apply {draft.stable.model_version} "
-            "again to have it created."
-        )
+    message = _unavailable(draft)
     if before is None or before.status != "False":
         draft.tell(EventReason.STABLE_UNAVAILABLE, message, warning=True)
     draft.condition(ConditionType.READY, False, Reason.STABLE_UNAVAILABLE, message)
+
+
+def _unavailable(draft: Draft) -> str:
+    snapshot, stable = draft.snapshot, draft.stable
+    message = f"No pod of {stable.model_version} ({stable.revision}) is ready; weights stay as they are."
+    if snapshot.deployment(stable.revision) is None and stable.revision != snapshot.target:
+        message += (
+            f" Its Deployment is gone, and its template is no longer in the spec: apply {stable.model_version} again "
+            "to have it created."
+        )
+    return message
 
 
 def _route_doubt(draft: Draft) -> str:
@@ -60,6 +69,11 @@ def _measured(draft: Draft) -> None:
     elif draft.status.baseline is None or draft.step.looks == 0 or draft.step.since is None:
         ready = draft.snapshot.ready(draft.canary.revision)
         pods = "" if ready else f"; no pod of {draft.canary.model_version} is ready"
+        needed = readiness.pods_for(draft, draft.step.weight)
+        if readiness.refusal(draft) and ready < needed:
+            message = f"{ready}/{needed} pods of {draft.canary.model_version} are ready{readiness.why_missing(draft)}"
+            draft.condition(ConditionType.MEASURED, False, Reason.INSUFFICIENT_CAPACITY, message)
+            return
         message = f"No look is taken in this step yet{pods}{_route_doubt(draft)}."
         draft.condition(ConditionType.MEASURED, None, Reason.LOOKING, message)
     else:
@@ -71,12 +85,21 @@ def _stalled(draft: Draft) -> None:
 
     Tools that wait take the first of Stalled and Reconciling that they meet, so only one of them is ever said.
     """
-    obstacle = draft.snapshot.obstacle or routes.obstacle(draft)
+    obstacle = draft.snapshot.obstacle or routes.obstacle(draft) or contest.obstacle(draft) or _outage(draft)
     before = draft.status.condition(ConditionType.STALLED)
     if obstacle is None:
         draft.drop_condition(ConditionType.STALLED)
         return
-    if before is None or before.reason is not obstacle.reason:
+    is_told = obstacle.reason is Reason.STABLE_UNAVAILABLE
+    if not is_told and (before is None or before.reason is not obstacle.reason):
         draft.tell(EventReason.STALLED, f"{obstacle.reason}: {obstacle.message}", warning=True)
     draft.drop_condition(ConditionType.RECONCILING)
     draft.condition(ConditionType.STALLED, True, obstacle.reason, obstacle.message)
+
+
+def _outage(draft: Draft) -> Obstacle | None:
+    """What Ready says of a stable version without a pod; its event is told there."""
+    ready = draft.status.condition(ConditionType.READY)
+    if ready is None or ready.reason is not Reason.STABLE_UNAVAILABLE:
+        return None
+    return Obstacle(Reason.STABLE_UNAVAILABLE, ready.message)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lossgate.api import names
 from lossgate.api.names import Revision
 from lossgate.api.reasons import Phase
-from lossgate.rollout import promotion, rollback, routes, skip
+from lossgate.rollout import contest, promotion, readiness, retention, rollback, routes, skip
 from lossgate.rollout.decision import (
     CreateDeployment,
     DeleteDeployment,
@@ -34,7 +34,7 @@ def writes(draft: Draft) -> tuple[Write, ...]:
     return (*first, *_pods(draft), *_services(draft), *last, *_leftovers(draft))
 
 
-def _wanted_replicas(draft: Draft) -> dict[Revision, int]:
+def wanted_replicas(draft: Draft) -> dict[Revision, int]:
     """Return the pods that each revision must have; revisions that are kept without pods have 0."""
     snapshot, status = draft.snapshot, draft.status
     wanted: dict[Revision, int] = {}
@@ -69,29 +69,40 @@ def _canary_replicas(draft: Draft) -> int:
         case Phase.ROLLING_BACK:
             return has
         case Phase.PROGRESSING | Phase.PAUSED:
-            needed = snapshot.spec.canary.replicas_at(_weight_to_prepare(draft), snapshot.replicas)
+            if snapshot.replicas == 0:
+                return 0
+            needed = readiness.pods_for(draft, _weight_to_prepare(draft))
             serving = draft.canary.weight > draft.step.weight or status.phase is Phase.PAUSED
-            return max(needed, has) if serving else needed
+            return max(needed, has) if serving or _is_still_loaded(draft) else needed
         case _:
             return 0
+
+
+def _is_still_loaded(draft: Draft) -> bool:
+    """A version that comes back soon after it was replaced keeps its pods as long as it would have kept them anyway."""
+    previous, status = draft.status.previous, draft.status
+    return previous is not None and previous.revision == draft.canary.revision and status.scale_down_at is not None
 
 
 def _weight_to_prepare(draft: Draft) -> int:
     """A step that was passed is left when the pods for the next one are ready, so they are asked for before."""
     steps, index = draft.snapshot.spec.steps, draft.step.index
     may_leave = draft.analysis.verdict == Verdict.NON_INFERIOR or skip.has_dwelt(draft)
-    is_passed = draft.status.phase is Phase.PROGRESSING and may_leave
+    is_passed = draft.status.phase is Phase.PROGRESSING and may_leave and readiness.is_long_enough(draft)
     return steps[index + 1].weight if is_passed and index + 1 < len(steps) else draft.step.weight
 
 
 def _pods(draft: Draft) -> Iterator[Write]:
-    target = draft.snapshot.target
-    for revision, replicas in _wanted_replicas(draft).items():
-        seen = draft.snapshot.deployment(revision)
+    snapshot, target = draft.snapshot, draft.snapshot.target
+    for revision, replicas in wanted_replicas(draft).items():
+        seen = snapshot.deployment(revision)
         if seen is None:
             if revision == target and (replicas > 0 or revision == draft.stable.revision):
                 yield CreateDeployment(revision, replicas)
         elif seen.replicas != replicas:
+            if not contest.is_left_alone(draft, revision, replicas):
+                yield ScaleDeployment(revision, replicas)
+        elif replicas > 0 and seen.progress_deadline_seconds not in (None, snapshot.spec.progress_deadline_seconds):
             yield ScaleDeployment(revision, replicas)
 
 
@@ -145,7 +156,7 @@ def _weights(draft: Draft) -> Iterator[Write]:
         return
     has_stable_pods = snapshot.ready(status.stable.revision) > 0
     away_from_canary = route is not None and canary < route.canary_weight
-    if away_from_canary and not has_stable_pods:
+    if away_from_canary and not has_stable_pods and snapshot.replicas > 0:
         return
     if not routes.may_write(draft, canary):
         return
@@ -153,9 +164,13 @@ def _weights(draft: Draft) -> Iterator[Write]:
 
 
 def _leftovers(draft: Draft) -> Iterator[Write]:
-    kept = _wanted_replicas(draft)
+    wanted, kept = wanted_replicas(draft), retention.kept(draft)
     route = draft.snapshot.route
     idle = route is not None and route.accepted and route.canary_weight == 0
-    for revision in draft.snapshot.deployments:
-        if revision not in kept and idle:
+    for revision, seen in draft.snapshot.deployments.items():
+        if revision in wanted or not idle:
+            continue
+        if revision not in kept:
             yield DeleteDeployment(revision)
+        elif seen.replicas > 0:
+            yield ScaleDeployment(revision, 0)

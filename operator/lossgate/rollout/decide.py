@@ -8,11 +8,13 @@ from lossgate.api.status import Version
 from lossgate.rollout import (
     commands,
     conditions,
+    contest,
     converge,
     evidence,
     history,
     looks,
     promotion,
+    retention,
     returning,
     rollback,
     routes,
@@ -41,6 +43,8 @@ def decide(snapshot: Snapshot, now: float) -> Decision:
     if not commands.take(draft):
         _advance(draft)
     routes.permit(draft)
+    retention.note(draft)
+    contest.watch(draft, converge.wanted_replicas(draft))
     draft.set(observed_generation=snapshot.generation)
     conditions.summarise(draft)
     return Decision(draft.status, converge.writes(draft), tuple(draft.events), _due(draft), _measure_at(draft))
@@ -85,6 +89,8 @@ def _initialize(draft: Draft) -> None:
     if serves and rollback.routed(draft, canary_weight=0):
         draft.enter(Phase.HEALTHY)
         message = f"{draft.stable.model_version} serves with {snapshot.replicas} pods."
+        if snapshot.spec.replicas is None:
+            message += " spec.replicas is not set: an autoscaler cannot read it before kubectl scale has set it once."
         draft.tell(EventReason.FIRST_VERSION_SERVES, message)
         draft.condition(ConditionType.PROMOTED, True, Reason.PROMOTED, f"First version. {message}")
 
@@ -95,6 +101,8 @@ def _scale_down(draft: Draft) -> None:
     if status.scale_down_at is None or draft.now < status.scale_down_at:
         return
     draft.set(scale_down_at=None)
+    if status.previous is not None and status.previous.revision in retention.in_use(status):
+        return
     version = status.previous.model_version if status.previous else "the previous version"
     draft.tell(EventReason.SCALED_DOWN, f"{version} gives up its pods.")
 
@@ -154,7 +162,7 @@ def _promote(draft: Draft) -> None:
         if finding.harm is not None:
             rollback.start(draft, finding.harm, finding.message)
             return
-        if draft.snapshot.ready(draft.canary.revision) == 0:
+        if draft.snapshot.ready(draft.canary.revision) == 0 or draft.snapshot.replicas == 0:
             draft.enter(Phase.PROGRESSING)
             steps.proceed(draft)
             return
@@ -170,6 +178,8 @@ def _due(draft: Draft) -> float | None:
         times.append(status.settled + rollback.DRAIN_SECONDS)
     if status.phase not in (Phase.HEALTHY, Phase.ROLLED_BACK):
         times.append(draft.now + RECHECK_SECONDS)
+    if status.contest is not None and contest.obstacle(draft) is not None:
+        times.append(status.contest.since + contest.WINDOW_SECONDS)
     if draft.snapshot.obstacle is not None:
         times.append(draft.now + RECHECK_SECONDS)
     if (route_due := routes.due(draft)) is not None:

@@ -19,7 +19,7 @@ class CreateDeployment:
 
 @dataclass(frozen=True, slots=True)
 class ScaleDeployment:
-    """Set the number of pods of a revision."""
+    """Set the number of pods of a revision, and how long they may take."""
 
     revision: Revision
     replicas: int

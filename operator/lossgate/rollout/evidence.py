@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from lossgate.api.quantities import format_duration, format_percent
-from lossgate.api.reasons import EventReason, Reason
+from lossgate.api.reasons import EventReason, Phase, Reason
 from lossgate.api.spec import Loss, RolloutSpec
 from lossgate.api.status import Analysis, BaselineStatus, Delta, LabelCounts, Pair
 from lossgate.rollout.draft import Draft
@@ -42,7 +42,6 @@ NON_FINITE_LOOKS = 2
 """Looks in a row with a canary loss that is not a number before it counts as harm."""
 LOSS_CLIP = 13.815510557964274
 """-log(1e-6): the largest loss of one label; the instrument clips there."""
-GUARD_EXCESS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,11 @@ class Finding:
     may_leave_step: bool = False
     harm: Reason | None = None
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A look with labels of both versions."""
 
 
 def source_fingerprint(loss: Loss) -> str:
@@ -78,7 +82,7 @@ def gate_config(spec: RolloutSpec, index: int, baseline_mean: float) -> GateConf
         rollback_risk=spec.gate.risk.rollback,
         promotion_risk=spec.gate.risk.promotion,
         steps=len(spec.steps),
-        guard_excess=GUARD_EXCESS,
+        guard_excess=spec.gate.guard_excess,
         min_labels=float(spec.gate.min_labels),
         clip=LOSS_CLIP,
     )
@@ -89,10 +93,10 @@ def drop_unreadable(draft: Draft) -> None:
 
     Nothing is lost while Prometheus still has the looks of the step.
     """
-    if draft.analysis.state is None:
-        return
     try:
-        unpack(draft.analysis.state)
+        for state in (draft.analysis.state, draft.analysis.pause_state):
+            if state is not None:
+                unpack(state)
     except ValueError as error:
         draft.set(analysis=Analysis(expected_verdict=draft.analysis.expected_verdict, hold=draft.analysis.hold))
         draft.tell(
@@ -181,42 +185,58 @@ def _lasting(seconds: float) -> str:
 
 
 def _take_looks(draft: Draft, seen: LooksSeen, baseline: BaselineStatus) -> Finding:
-    gate = _gate(draft, baseline)
+    gate, news = _gate(draft, baseline), None
     for look in seen.looks:
-        gate, harm = _take_look(draft, gate, look)
+        gate, harm, said = _take_look(draft, gate, look)
+        news = said or news
         if harm is not None or gate.verdict() is Verdict.HARM:
             judgement = gate.judge()
             _publish(draft, gate, judgement)
             return harm or Finding(harm=Reason.HARM, message=_harm_message(draft, judgement))
-    _publish(draft, gate, gate.judge())
+    _say(draft, news)
+    if is_paused_without_verdict(draft):
+        draft.set(analysis=draft.analysis.model_copy(update={"pause_state": pack(gate)}))
+    else:
+        _publish(draft, gate, gate.judge())
     return _standing(draft)
 
 
+def is_paused_without_verdict(draft: Draft) -> bool:
+    """Return whether looks can only show harm: what a pause shows is no part of a step at another weight."""
+    pause = draft.status.pause
+    return draft.status.phase is Phase.PAUSED and pause is not None and pause.reason is Reason.INCONCLUSIVE
+
+
+def _say(draft: Draft, news: Flawed | Readable | None) -> None:
+    """Say how the last look was; those before it, in a backlog, are history."""
+    if isinstance(news, Flawed):
+        draft.hold(news.reason, news.message)
+    elif news is not None:
+        draft.release()
+
+
 def _gate(draft: Draft, baseline: BaselineStatus) -> Gate:
-    state = draft.analysis.state
+    state = draft.analysis.pause_state if is_paused_without_verdict(draft) else draft.analysis.state
     if state is not None:
         return unpack(state)
     config = gate_config(draft.snapshot.spec, draft.step.index, baseline.mean)
     return Gate.start(config, Baseline(baseline.mean, baseline.variance, baseline.labels))
 
 
-def _take_look(draft: Draft, gate: Gate, look: LookSeen) -> tuple[Gate, Finding | None]:
+def _take_look(draft: Draft, gate: Gate, look: LookSeen) -> tuple[Gate, Finding | None, Flawed | Readable | None]:
     for arm, name in ((look.stable, "stable"), (look.canary, "canary")):
         if isinstance(arm, Flawed):
-            draft.hold(arm.reason, f"{name} version: {arm.message}")
-            return gate.skip(look.end), None
+            return gate.skip(look.end), None, Flawed(arm.reason, f"{name} version: {arm.message}")
     if isinstance(look.stable, NonFinite):
-        draft.hold(Reason.PARTIAL_DATA, f"stable version: {look.stable.message}")
-        return gate.skip(look.end), None
+        return gate.skip(look.end), None, Flawed(Reason.PARTIAL_DATA, f"stable version: {look.stable.message}")
     if isinstance(look.canary, NonFinite):
-        return _take_non_finite(draft, gate, look.end, look.canary)
+        return *_take_non_finite(draft, gate, look.end, look.canary), None
     draft.set(analysis=draft.analysis.model_copy(update={"non_finite_looks": 0}))
     gate = gate.observe(Look(look.end, _arm(look.stable), _arm(look.canary)))
     if gate.verdict() is Verdict.HOLD:
-        draft.hold(*_why_empty(look))
-    elif _labels(look.stable) > 0 and _labels(look.canary) > 0:
-        draft.release()
-    return gate, None
+        return gate, None, Flawed(*_why_empty(look))
+    has_labels = _labels(look.stable) > 0 and _labels(look.canary) > 0
+    return gate, None, Readable() if has_labels else None
 
 
 def _take_non_finite(draft: Draft, gate: Gate, end: float, seen: NonFinite) -> tuple[Gate, Finding | None]:

@@ -64,8 +64,9 @@ def next_end(status: RolloutStatus, loss: Loss) -> float | None:
         return None
     interval = loss.interval_seconds
     first = math.ceil((status.step.since + interval) / interval) * interval + interval
-    last_end = _last_end(status.analysis.state if status.analysis else None)
-    return first if last_end is None else max(first, math.ceil(last_end / interval) * interval + interval)
+    states = (status.analysis.state, status.analysis.pause_state) if status.analysis else ()
+    last_ends = [end for end in map(_last_end, states) if end is not None]
+    return max([first, *(math.ceil(end / interval) * interval + interval for end in last_ends)])
 
 
 def _last_end(state: str | None) -> float | None:

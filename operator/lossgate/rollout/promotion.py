@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
-from lossgate.rollout import rollback, routes, skip
+from lossgate.rollout import readiness, rollback, routes, skip
 from lossgate.rollout.draft import Draft
 
 
@@ -20,9 +20,12 @@ def hands_over(draft: Draft) -> bool:
 
 
 def full_size(draft: Draft) -> int:
-    """Return the pods that must be ready before everything is sent to the new version."""
+    """Return the pods that must be ready before everything is sent to the new version.
+
+    An autoscaler may shrink the old version while requests are taken from it: what the rollout began with counts too.
+    """
     stable = draft.snapshot.deployment(draft.stable.revision)
-    return max(draft.snapshot.replicas, stable.replicas if stable else 0, 1)
+    return max(draft.snapshot.replicas, draft.status.started_replicas or 0, stable.replicas if stable else 0, 1)
 
 
 def is_committed(draft: Draft) -> bool:
@@ -55,15 +58,22 @@ def hand_over(draft: Draft) -> bool:
 
 
 def _send_everything(draft: Draft, size: int) -> None:
-    service = draft.snapshot.canary_service
-    ready = draft.snapshot.ready(draft.canary.revision)
-    if service is None or ready < size or not service.only(draft.canary.revision, size):
+    forwards = draft.status.returning is None
+    if not readiness.has_pods(draft, size):
+        if forwards:
+            readiness.await_pods(draft, size, f"{draft.canary.model_version} may be promoted;")
         return
     if not routes.is_trusted(draft):
         return
+    ready, version = draft.snapshot.ready(draft.canary.revision), draft.canary.model_version
+    if forwards:
+        readiness.end_shortage(draft)
+        reason, _ = _grounds(draft)
+        unfinished = Reason.ANALYSING if reason is Reason.PROMOTED else reason
+        draft.condition(ConditionType.PROMOTED, None, unfinished, f"Promoting {version}: {ready} pods are ready.")
     draft.tell(
         EventReason.WEIGHT_CHANGED,
-        f"Weight {draft.canary.weight}% -> 100% for {draft.canary.model_version}: {ready} pods are ready.",
+        f"Weight {draft.canary.weight}% -> 100% for {version}: {ready} pods are ready.",
     )
     draft.weigh(100)
 

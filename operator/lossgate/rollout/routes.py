@@ -53,7 +53,7 @@ def restart_looks(draft: Draft) -> None:
     step = draft.step
     in_force = is_trusted(draft) and rollback.routed(draft, step.weight)
     if step.since is None and draft.canary.weight == step.weight and in_force:
-        draft.set(step=step.model_copy(update={"since": draft.now}))
+        draft.set(step=step.model_copy(update={"since": draft.now, "in_force": step.in_force or draft.now}))
 
 
 def permit(draft: Draft) -> None:

@@ -25,6 +25,10 @@ class DeploymentSeen:
     deadline_exceeded: bool = False
     """The Deployment itself reports `ProgressDeadlineExceeded`."""
     message: str = ""
+    failure: str = ""
+    """Why its pods cannot be made, such as a quota; empty while they can be."""
+    progress_deadline_seconds: int | None = None
+    """The deadline that it has; None where it is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +182,14 @@ class Snapshot:
 
     @property
     def replicas(self) -> int:
-        """The size the rollout must have: the spec's, else what the stable version has, else one."""
+        """The size the rollout must have: the spec's, else what the stable version has, or last had, else one."""
         if self.spec.replicas is not None:
             return self.spec.replicas
-        stable = self.deployment(self.status.stable.revision) if self.status.stable else None
-        return stable.replicas if stable else 1
+        stable = self.status.stable
+        seen = self.deployment(stable.revision) if stable else None
+        if seen is not None:
+            return seen.replicas
+        return 1 if stable is None or stable.settled_replicas is None else stable.settled_replicas
 
     def measured(self, measurement: Measurement) -> Snapshot:
         """Return this snapshot with what was measured for its moment."""

@@ -8,11 +8,8 @@ from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import UNREADABLE, ConditionType, EventReason, Phase, Reason
 from lossgate.api.spec import OnInconclusive, RolloutSpec
 from lossgate.api.status import Hold, Version
-from lossgate.rollout import evidence, promotion, rollback, routes, skip
+from lossgate.rollout import evidence, promotion, readiness, rollback, routes, skip
 from lossgate.rollout.draft import Draft
-
-PROGRESS_DEADLINE_SECONDS = 600.0
-"""How long a canary may be without a ready pod: the default of a Deployment's own progress deadline."""
 
 
 def start(draft: Draft) -> None:
@@ -22,6 +19,7 @@ def start(draft: Draft) -> None:
     draft.set(
         canary=Version(revision=target, model_version=spec.model.version),
         started=draft.now,
+        started_replicas=draft.snapshot.replicas,
         baseline=None,
         rolled_back=None,
         pause=None,
@@ -51,7 +49,7 @@ def proceed(draft: Draft) -> None:
     finding = evidence.Finding(skip.has_dwelt(draft)) if skip.is_on(draft) else evidence.take_in(draft)
     if finding.harm is not None:
         rollback.start(draft, finding.harm, finding.message)
-    elif _went_wrong(draft):
+    elif _is_switched_off(draft) or _went_wrong(draft):
         pass
     elif draft.status.promote_requested is not None:
         _promote_when_ready(draft)
@@ -59,7 +57,7 @@ def proceed(draft: Draft) -> None:
         _wait_paused(draft)
     elif (why := _why_paused(draft)) is not None:
         _pause(draft, Reason.REQUESTED, why)
-    elif finding.may_leave_step:
+    elif finding.may_leave_step and routes.is_trusted(draft):
         _leave_when_ready(draft)
     elif _is_overdue(draft) and not skip.is_on(draft):
         _inconclusive(draft)
@@ -105,14 +103,36 @@ def _follow_spec(draft: Draft) -> None:
     elif baseline is not None and evidence.is_other_test(draft, baseline.mean):
         since = draft.step.since
         draft.begin_step(index)
-        draft.set(step=draft.step.model_copy(update={"since": draft.now if since else None}))
+        since = draft.now if since else None
+        draft.set(step=draft.step.model_copy(update={"since": since, "in_force": since}))
+
+
+def _is_switched_off(draft: Draft) -> bool:
+    """Nothing serves at size 0, so nothing is decided: the rollout waits, and no deadline for pods runs."""
+    before = draft.status.condition(ConditionType.PROMOTED)
+    is_said = before is not None and before.reason is Reason.REQUESTED
+    if draft.status.phase is Phase.PAUSED:
+        return draft.snapshot.replicas == 0
+    version = draft.canary.model_version
+    if draft.snapshot.replicas > 0:
+        if is_said:
+            draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, f"{version} is being judged.")
+            draft.tell(EventReason.RESUMED, "Resumed: spec.replicas is above 0 again; the evidence goes on.")
+        return False
+    message = f"spec.replicas is 0: {version} waits, with the evidence it has, until there are pods again."
+    draft.set(step=draft.step.model_copy(update={"unready_since": None}))
+    if not is_said:
+        draft.tell(EventReason.PAUSED, message)
+    draft.condition(ConditionType.PROMOTED, None, Reason.REQUESTED, message)
+    return True
 
 
 def _went_wrong(draft: Draft) -> bool:
     spec, hold = draft.snapshot.spec, draft.analysis.hold
     deployment = draft.snapshot.deployment(draft.canary.revision)
-    if deployment is not None and deployment.deadline_exceeded:
-        rollback.start(draft, Reason.PROGRESS_DEADLINE, f"Pods of the canary do not become ready: {deployment.message}")
+    if deployment is not None and deployment.deadline_exceeded and not readiness.has_served(draft):
+        message = f"Pods of the canary do not become ready{readiness.why_missing(draft)}"
+        rollback.start(draft, Reason.PROGRESS_DEADLINE, message)
         return True
     if hold is not None and hold.reason in UNREADABLE and draft.now >= hold.since + spec.gate.hold_timeout_seconds:
         waited = format_duration(draft.now - hold.since)
@@ -122,18 +142,20 @@ def _went_wrong(draft: Draft) -> bool:
 
 
 def _is_without_pods(draft: Draft) -> bool:
-    """Roll back a canary that has had no ready pod for too long, however often its pods were ready before."""
-    if draft.snapshot.ready(draft.canary.revision) > 0:
+    """Roll back a canary that has had no ready pod, or never all that its first share needs, for too long."""
+    ready, needed = draft.snapshot.ready(draft.canary.revision), readiness.pods_for(draft, draft.step.weight)
+    if ready > 0 and (ready >= needed or readiness.has_served(draft)):
         draft.set(step=draft.step.model_copy(update={"unready_since": None}))
         return False
     since = draft.step.unready_since
     if since is None:
         draft.set(step=draft.step.model_copy(update={"unready_since": draft.now}))
         return False
-    if draft.now < since + PROGRESS_DEADLINE_SECONDS:
+    if draft.now < since + draft.snapshot.spec.progress_deadline_seconds:
         return False
-    waited = format_duration(draft.now - since)
-    rollback.start(draft, Reason.PROGRESS_DEADLINE, f"No pod of the canary has been ready for {waited}.")
+    missing = "No pod of the canary has" if ready == 0 else f"Only {ready}/{needed} pods of the canary have"
+    waited = f"{missing} been ready for {format_duration(draft.now - since)}"
+    rollback.start(draft, Reason.PROGRESS_DEADLINE, f"{waited}{readiness.why_missing(draft) or '.'}")
     return True
 
 
@@ -262,16 +284,19 @@ def _leave_when_ready(draft: Draft) -> None:
         return
     if skip.is_on(draft):
         summary = "without analysis, its pods are ready"
+    if not readiness.is_long_enough(draft):
+        shortest = format_duration(spec.steps[index].min_duration_seconds or 0.0)
+        message = f"Step {draft.step.weight}% is passed; it is left when it has lasted {shortest} (minDuration)."
+        draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, message)
+        return
     if index + 1 == len(spec.steps):
         shown = "passed the last step" if skip.is_on(draft) else "is not worse than the margin"
         _leave(draft, f"{version} {shown}: {summary}.")
         return
     weight = spec.steps[index + 1].weight
-    needed = spec.canary.replicas_at(weight, draft.snapshot.replicas)
-    if not _has_ready_pods(draft, needed):
-        ready = draft.snapshot.ready(draft.canary.revision)
-        message = f"Step {draft.step.weight}% is passed; {ready}/{needed} pods of {version} are ready for {weight}%."
-        draft.condition(ConditionType.PROMOTED, None, Reason.INSUFFICIENT_CAPACITY, message)
+    needed = readiness.pods_for(draft, weight)
+    if not readiness.has_pods(draft, needed):
+        readiness.await_pods(draft, needed, f"Step {draft.step.weight}% is passed; for {weight}%")
         return
     _leave(draft, f"Step {draft.step.weight}% passed: {summary}.")
 
@@ -287,17 +312,8 @@ def _leave(draft: Draft, message: str) -> None:
     draft.begin_step(index + 1)
 
 
-def _has_ready_pods(draft: Draft, needed: int) -> bool:
-    service = draft.snapshot.canary_service
-    return (
-        draft.snapshot.ready(draft.canary.revision) >= needed
-        and service is not None
-        and service.only(draft.canary.revision, needed)
-    )
-
-
 def _test_fingerprint(spec: RolloutSpec) -> str:
-    tested = [spec.gate.model_dump_json(), *(str(step.weight) for step in spec.steps)]
+    tested = [spec.gate.model_dump_json(), *(step.model_dump_json() for step in spec.steps)]
     return hashlib.sha256("|".join(tested).encode()).hexdigest()[:12]
 
 
@@ -305,11 +321,12 @@ def _route_share(draft: Draft) -> None:
     """Decide the canary's share: up only to pods that are ready, down at once when none is."""
     snapshot, step = draft.snapshot, draft.step
     current = draft.canary.weight
-    needed = snapshot.spec.canary.replicas_at(step.weight, snapshot.replicas)
+    needed = readiness.pods_for(draft, step.weight)
     may_rise = (
         draft.status.phase is Phase.PROGRESSING
         and snapshot.ready(draft.stable.revision) > 0
-        and _has_ready_pods(draft, needed)
+        and snapshot.replicas > 0
+        and readiness.has_pods(draft, needed)
         and routes.is_trusted(draft)
     )
     wanted = current

@@ -35,16 +35,19 @@ def manifest(owner: Owner, spec: RolloutSpec, revision: Revision, replicas: int)
             "annotations": {names.ANNOTATION_MODEL_VERSION: spec.model.version},
             "ownerReferences": [owner.reference()],
         },
-        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
+        "spec": {
+            "replicas": replicas,
+            "progressDeadlineSeconds": spec.progress_deadline_seconds,
+            "selector": {"matchLabels": labels},
+            "template": template,
+        },
     }
 
 
 def seen(body: Mapping[str, Any]) -> DeploymentSeen:
     """Return what matters of a Deployment."""
     status = body.get("status") or {}
-    progressing = next(
-        (item for item in status.get("conditions") or () if item.get("type") == "Progressing"), {"status": "Unknown"}
-    )
+    progressing, failure = _condition(status, "Progressing"), _condition(status, "ReplicaFailure")
     current = status.get("observedGeneration", 0) >= body["metadata"].get("generation", 0)
     return DeploymentSeen(
         revision=Revision(body["metadata"]["name"]),
@@ -55,4 +58,11 @@ def seen(body: Mapping[str, Any]) -> DeploymentSeen:
             current and progressing["status"] == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
         ),
         message=progressing.get("message", ""),
+        failure=failure.get("message", "") if failure["status"] == "True" else "",
+        progress_deadline_seconds=body["spec"].get("progressDeadlineSeconds"),
     )
+
+
+def _condition(status: Mapping[str, Any], type_: str) -> Mapping[str, Any]:
+    found = (item for item in status.get("conditions") or () if item.get("type") == type_)
+    return next(found, {"status": "Unknown"})
