@@ -28,6 +28,10 @@ APART = "write the label that tells the versions apart"
 PORT = 'write the name or number of a port that a container of spec.template declares (the default is "http")'
 HOST = "write a host name in lower case without scheme or port"
 
+VERSION = 'write a query that names the version, such as by revision="$revision" or service="$service"'
+NAMES_AFTER_A_DOLLAR = "write only these names after a $: $namespace, $rollout, $revision, $service, $interval"
+QUERY = 'sum(rate(errors_total{revision="$revision"}[$interval]))'
+
 CONTAINER: dict[str, Any] = {"name": "model", "ports": [{"name": "http", "containerPort": 8000}]}
 
 
@@ -37,6 +41,16 @@ def container(**changes: Any) -> dict[str, Any]:
 
 def labelled(**labels: str) -> dict[str, Any]:
     return {"template": {"metadata": {"labels": labels}}}
+
+
+def guardrails(*changes: dict[str, Any]) -> dict[str, Any]:
+    """Guardrails that differ from a good one; a field that is None is left out."""
+    good = {"name": "errors", "query": QUERY, "max": 0.01}
+    fields = [good | change for change in changes]
+    return {"guardrails": [{name: value for name, value in one.items() if value is not None} for one in fields]}
+
+
+PRESET: dict[str, Any] = {"query": None, "preset": "EnvoyGatewayErrorRate"}
 
 
 def steps(*weights: int) -> dict[str, Any]:
@@ -130,6 +144,30 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"traffic": {"gateway": {"hostnames": ["http://a.b"]}}}, "spec.traffic.gateway.hostnames[0]", HOST),
     ({"traffic": {"gateway": {"hostnames": ["Digits.example.com"]}}}, "spec.traffic.gateway.hostnames[0]", HOST),
     ({"traffic": {"gateway": {"hostnames": ["a.b", "a.b"]}}}, "spec.traffic.gateway.hostnames[1]", "Duplicate value"),
+    (guardrails({"min": 2, "max": 1}), "spec.guardrails[0].max", "write a max that is not below min"),
+    (guardrails({"min": 0.2, "max": 0.1}), "spec.guardrails[0].max", "write a max that is not below min"),
+    (guardrails({"max": None}), "spec.guardrails[0]", "write a limit: max, min or maxRatioToStable"),
+    (guardrails({"max": "0.01"}), "spec.guardrails[0].max", "must be of type number"),
+    (guardrails({"maxRatioToStable": 0}), "spec.guardrails[0].maxRatioToStable", "write a ratio above 0, such as 1.2"),
+    (guardrails({"failureLimit": 0}), "spec.guardrails[0].failureLimit", "write a number of evaluations in a row"),
+    (guardrails({"query": None}), "spec.guardrails[0]", "write either query or preset"),
+    (guardrails({"preset": "EnvoyGatewayErrorRate"}), "spec.guardrails[0]", "write either query or preset"),
+    (guardrails({"query": ""}), "spec.guardrails[0].query", VERSION),
+    (guardrails({"query": "sum(rate(errors_total[2m]))"}), "spec.guardrails[0].query", VERSION),
+    (guardrails({"query": 'x{revision="$revisions"}'}), "spec.guardrails[0].query", VERSION),
+    (guardrails({"query": QUERY + " or $pod"}), "spec.guardrails[0].query", NAMES_AFTER_A_DOLLAR),
+    (guardrails({"query": QUERY.replace("$interval", "$__rate_interval")}), "spec.guardrails[0].query", "a $:"),
+    (guardrails({"query": QUERY + " " * 2048}), "spec.guardrails[0].query", "2048"),
+    (guardrails({}, {"max": 0.5}), "spec.guardrails[1]", "Duplicate value"),
+    (guardrails({"name": "P99"}), "spec.guardrails[0].name", "write a name of at most 63 lower case letters"),
+    (guardrails({"name": ""}), "spec.guardrails[0].name", "write a name of at most 63 lower case letters"),
+    (guardrails({"name": None}), "spec.guardrails[0].name", "Required value"),
+    (guardrails(PRESET | {"preset": "IstioErrorRate"}), "spec.guardrails[0].preset", '"EnvoyGatewayErrorRate"'),
+    (guardrails(PRESET | {"max": 1}), "spec.guardrails[0].max", "1 % is 0.01"),
+    (guardrails(PRESET | {"min": 0}), "spec.guardrails[0].min", "an error rate cannot be too small"),
+    (guardrails({"interval": "90"}), "spec.guardrails[0].interval", "write a duration of whole seconds from 1s to 1h"),
+    (guardrails({"interval": "29s"}), "spec.guardrails", "write an interval that is not shorter than loss.interval"),
+    (guardrails(*({"name": f"g{number}"} for number in range(17))), "spec.guardrails", "must have at most 16 items"),
 ]
 
 ACCEPTED: list[dict[str, Any]] = [
@@ -147,6 +185,13 @@ ACCEPTED: list[dict[str, Any]] = [
     {"replicas": 0},
     {"service": {"targetPort": 8000}},
     {"gate": {}, "loss": {}, "canary": {}, "service": {}},
+    guardrails({"max": 1}),
+    guardrails({"max": 0.5, "min": 0.5, "maxRatioToStable": 1.2, "failureLimit": 1, "interval": "1h"}),
+    guardrails({"query": 'x{service="$service"}', "max": -1}),
+    guardrails({"query": f'label_replace({QUERY}, "a", "$1", "b", "(.*)$")'}),
+    guardrails(PRESET, PRESET | {"name": "ratio", "max": None, "maxRatioToStable": 2}),
+    guardrails(*({"name": f"g{number}", "query": QUERY + " " * 1990} for number in range(16))),
+    {"guardrails": []},
 ]
 
 

@@ -21,6 +21,7 @@ from lossgate.measure.source import (
     Target,
 )
 from tests.controller.fake_kube import Place, Storage
+from tests.controller.scripted_numbers import ScriptedNumbers
 
 KEY = Key("ml", "digits")
 PLACE: Place = (names.KIND, *KEY)
@@ -103,6 +104,7 @@ class Cluster:
     def __init__(self, **mean_loss: float) -> None:
         self.storage = Storage(on_change=self._deliver)
         self.source = ScriptedSource(self.storage, {"v1": 0.30, **mean_loss})
+        self.numbers = ScriptedNumbers()
         self.broken: set[str] = set()
         """Model versions whose pods never become ready."""
         self.watches_lag = False

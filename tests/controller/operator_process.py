@@ -9,6 +9,7 @@ from collections.abc import Callable
 from lossgate.api import names
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
+from lossgate.controller.guardrails import GuardrailWatch
 from lossgate.controller.kube import JSON
 from lossgate.controller.lease import Lease
 from lossgate.controller.metrics import OperatorMetrics
@@ -38,6 +39,7 @@ class OperatorProcess:
             self.kube,
             self._children,
             Observer(self._children, cluster.source, settings),
+            GuardrailWatch(cluster.numbers, self._children, settings, self.queue.add),
             self.queue,
             self._lease(),
             EventRecorder(self.kube, "pod-1", virtual_time.monotonic),

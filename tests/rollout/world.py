@@ -10,6 +10,7 @@ from typing import Any
 from lossgate.api.names import Revision
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
+from lossgate.rollout import guardrails
 from lossgate.rollout.decide import decide
 from lossgate.rollout.decision import (
     CreateDeployment,
@@ -21,6 +22,7 @@ from lossgate.rollout.decision import (
     SetWeights,
     Write,
 )
+from lossgate.rollout.guardrail_seen import GuardrailSeen, Reading, Value
 from lossgate.rollout.looks import HistoryWanted, LooksWanted, wanted
 from lossgate.rollout.snapshot import (
     ArmSample,
@@ -76,6 +78,8 @@ class World:
     pods_start: bool = True
     room: int = 99
     """Pods of one revision that the nodes have room for."""
+    readings: dict[str, Reading] = field(default_factory=dict)
+    """What guardrails read of the canary; 0 unless told."""
     measurement: Measurement | None = None
     """Answers every question of the operator in place of the drawn losses."""
     obstacle: Obstacle | None = None
@@ -120,6 +124,7 @@ class World:
         want = wanted(snapshot, self.now)
         if want is not None:
             snapshot = snapshot.measured(self.measurement or self._measure(want))
+        snapshot = snapshot.guarded(tuple(map(self._evaluate, guardrails.wanted(snapshot, self.now))))
         decision = decide(snapshot, self.now)
         self.status = RolloutStatus.model_validate(decision.status.to_manifest())
         for write in decision.writes:
@@ -183,6 +188,13 @@ class World:
                 )
                 for end in ends
             )
+        )
+
+    def _evaluate(self, want: guardrails.GuardrailWanted) -> GuardrailSeen:
+        assert self.status.canary is not None
+        name = want.guardrail.name
+        return GuardrailSeen(
+            name, want.test, self.status.canary.revision, want.end, self.readings.get(name, Value(0.0, "at an end"))
         )
 
     def _draw(self, version: str, seconds: float) -> ArmSeen:

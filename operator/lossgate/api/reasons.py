@@ -44,6 +44,12 @@ class Reason(StrEnum):
     PROGRESS_DEADLINE = "ProgressDeadline"
     ABORTED = "Aborted"
     REQUESTED = "Requested"
+    GUARDRAIL_FAILED = "GuardrailFailed"
+    """A guardrail was outside of its limit `failureLimit` times in a row and the canary was rolled back. The message
+    has the numbers and the query: run it at that time in Prometheus, mend the version, and try the next one."""
+    GUARDRAIL_PENDING = "GuardrailPending"
+    """The loss allows the next step, but a guardrail is outside of its limit or cannot be measured. See
+    status.guardrails: mend the query or what it reads; if nothing changes, gate.maxDuration ends the step."""
     # Measured
     LOOKING = "Looking"
     NO_TRAFFIC = "NoTraffic"
@@ -87,6 +93,10 @@ class EventReason(StrEnum):
     STALLED = "Stalled"
     STABLE_UNAVAILABLE = "StableUnavailable"
     SCALED_DOWN = "ScaledDown"
+    GUARDRAIL_FAILING = "GuardrailFailing"
+    """A guardrail is outside of its limit, not often enough yet to roll back. Look at what it measures."""
+    GUARDRAIL_PASSING = "GuardrailPassing"
+    """A guardrail that was outside of its limit is within it again. Nothing has to be done."""
 
 
 UNREADABLE = frozenset(

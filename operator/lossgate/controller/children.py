@@ -65,6 +65,10 @@ class Children:
                 return service.seen(body, slices, spec.service)
         return None
 
+    def addresses(self, key: Key, name: str, revision: Revision) -> tuple[str, ...]:
+        """Return `address:port` of every endpoint of a revision behind one of the rollout's Services."""
+        return service.addresses(self.indices["EndpointSlice"].get(key, ()), name, revision)
+
     def route(self, key: Key, owner: Owner, spec: RolloutSpec) -> RouteSeen | None:
         """Return the rollout's route, or None if there is none."""
         for body in self.of("HTTPRoute", key, owner):

@@ -14,6 +14,7 @@ import kopf
 from lossgate.api import names
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
+from lossgate.controller.guardrails import GuardrailWatch
 from lossgate.controller.kube import Kube
 from lossgate.controller.lease import Lease
 from lossgate.controller.metrics import OperatorMetrics
@@ -24,6 +25,7 @@ from lossgate.controller.reconciler import Reconciler
 from lossgate.controller.settings import Settings
 from lossgate.controller.workers import Workers
 from lossgate.measure.batching import BatchingSource
+from lossgate.measure.instant import PrometheusInstant
 from lossgate.measure.prometheus import PrometheusSource
 from lossgate.measure.source import MetricSource
 
@@ -50,6 +52,7 @@ class Operator:
         self._renewal: list[asyncio.Task[None]] = []
         self._kube: Kube | None = None
         self._source: MetricSource | None = None
+        self._guardrails: GuardrailWatch | None = None
         self._lease: Lease | None = None
         self._probes = Probes(
             settings.http_port, self._metrics, self._queue.overdue_seconds, self._has_started, self._is_alive
@@ -88,10 +91,12 @@ class Operator:
         self._source = BatchingSource(PrometheusSource())
         self._lease = Lease(self._kube, self._settings.namespace, self._settings.identity, self._led)
         self._children = Children({kind: kwargs[kind] for kind in CHILD_RESOURCES})
+        self._guardrails = GuardrailWatch(PrometheusInstant(), self._children, self._settings, self._queue.add)
         self._reconciler = Reconciler(
             self._kube,
             self._children,
             Observer(self._children, self._source, self._settings),
+            self._guardrails,
             self._queue,
             self._lease,
             EventRecorder(self._kube, self._settings.identity),
@@ -107,6 +112,8 @@ class Operator:
         self._queue.close()
         await _end(self._workers)
         await _end(self._renewal)
+        if self._guardrails is not None:
+            await self._guardrails.close()
         if self._source is not None:
             await self._source.close()
         if self._kube is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lossgate.api import names
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
 from lossgate.api.status import RolloutStatus, Version
-from lossgate.rollout import conditions, converge, evidence, looks, promotion, rollback, steps
+from lossgate.rollout import conditions, converge, evidence, guardrails, looks, promotion, rollback, steps
 from lossgate.rollout.decision import Decision
 from lossgate.rollout.draft import Draft
 from lossgate.rollout.snapshot import LooksSeen, Snapshot
@@ -127,9 +127,14 @@ def _promote(draft: Draft) -> None:
         if finding.harm is not None:
             rollback.start(draft, finding.harm, finding.message)
             return
-        if draft.snapshot.ready(draft.canary.revision) == 0:
+        if guardrails.rolled_back(draft):
+            return
+        held_back = guardrails.hold_back(draft)
+        if draft.snapshot.ready(draft.canary.revision) == 0 or (held_back and steps.is_overdue(draft)):
             draft.enter(Phase.PROGRESSING)
             steps.proceed(draft)
+            return
+        if held_back:
             return
     promotion.proceed(draft)
 
@@ -145,6 +150,7 @@ def _due(draft: Draft) -> float | None:
         times.append(draft.now + RECHECK_SECONDS)
     if draft.snapshot.obstacle is not None:
         times.append(draft.now + RECHECK_SECONDS)
+    times.extend(guardrails.due_times(draft))
     return min(times, default=None)
 
 

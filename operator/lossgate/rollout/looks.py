@@ -61,9 +61,14 @@ def next_end(status: RolloutStatus, loss: Loss) -> float | None:
     if status.step is None or status.step.since is None:
         return None
     interval = loss.interval_seconds
-    first = math.ceil((status.step.since + interval) / interval) * interval + interval
+    first = first_begin(status.step.since, loss) + interval
     last_end = _last_end(status.analysis.state if status.analysis else None)
     return first if last_end is None else max(first, math.ceil(last_end / interval) * interval + interval)
+
+
+def first_begin(since: float, loss: Loss) -> float:
+    """Return where the first look of a step begins, whose weights are in force `since` then (Unix seconds)."""
+    return math.ceil((since + loss.interval_seconds) / loss.interval_seconds) * loss.interval_seconds
 
 
 def _last_end(state: str | None) -> float | None:

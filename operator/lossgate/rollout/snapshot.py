@@ -10,6 +10,7 @@ from lossgate.api.names import Revision
 from lossgate.api.reasons import Reason
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
+from lossgate.rollout.guardrail_seen import GuardrailSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ class Snapshot:
     canary_service: ServiceSeen | None = None
     route: RouteSeen | None = None
     measurement: Measurement | None = None
+    guardrails: tuple[GuardrailSeen, ...] = ()
     obstacle: Obstacle | None = None
 
     @property
@@ -172,6 +174,10 @@ class Snapshot:
     def measured(self, measurement: Measurement) -> Snapshot:
         """Return this snapshot with what was measured for its moment."""
         return replace(self, measurement=measurement)
+
+    def guarded(self, guardrails: tuple[GuardrailSeen, ...]) -> Snapshot:
+        """Return this snapshot with what was seen of its guardrails."""
+        return replace(self, guardrails=guardrails)
 
     def deployment(self, revision: str | None) -> DeploymentSeen | None:
         """Return the Deployment of a revision, or None if none is seen."""

@@ -8,7 +8,7 @@ from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import UNREADABLE, ConditionType, EventReason, Phase, Reason
 from lossgate.api.spec import OnInconclusive, RolloutSpec
 from lossgate.api.status import Hold, Version
-from lossgate.rollout import evidence, promotion, rollback
+from lossgate.rollout import evidence, guardrails, promotion, rollback
 from lossgate.rollout.draft import Draft
 
 PROGRESS_DEADLINE_SECONDS = 600.0
@@ -44,15 +44,15 @@ def proceed(draft: Draft) -> None:
     finding = evidence.take_in(draft)
     if finding.harm is not None:
         rollback.start(draft, finding.harm, finding.message)
-    elif _went_wrong(draft):
+    elif guardrails.rolled_back(draft) or _went_wrong(draft):
         pass
     elif draft.status.phase is Phase.PAUSED:
         _wait_paused(draft)
     elif draft.snapshot.spec.paused:
         _pause(draft, Reason.REQUESTED, "spec.paused is true; set it to false to go on.")
-    elif finding.may_leave_step:
+    elif finding.may_leave_step and not guardrails.hold_back(draft):
         _leave_when_ready(draft)
-    elif _is_overdue(draft):
+    elif is_overdue(draft):
         _inconclusive(draft)
     if draft.status.phase in (Phase.PROGRESSING, Phase.PAUSED):
         _route_share(draft)
@@ -124,7 +124,8 @@ def _is_without_pods(draft: Draft) -> bool:
     return True
 
 
-def _is_overdue(draft: Draft) -> bool:
+def is_overdue(draft: Draft) -> bool:
+    """Return whether the step has lasted for longer than it may."""
     spec = draft.snapshot.spec
     began = draft.step.began
     return began is not None and draft.now >= began + spec.gate.max_duration_seconds + spec.loss.label_delay_seconds
@@ -137,16 +138,17 @@ def _inconclusive(draft: Draft) -> None:
         why = analysis.hold.message if analysis.hold else "no baseline"
         rollback.start(draft, Reason.UNMEASURABLE, f"No baseline within gate.maxDuration ({waited}): {why}")
         return
-    message = f"Neither harm nor safety shown within gate.maxDuration ({waited}): {evidence.summary(draft)}"
+    shown = guardrails.blocker(draft) or "Neither harm nor safety shown"
+    message = f"{shown} within gate.maxDuration ({waited}): {evidence.summary(draft)}"
     draft.tell(
         EventReason.INCONCLUSIVE, f"{message}; gate.onInconclusive is {spec.gate.on_inconclusive}.", warning=True
     )
     match spec.gate.on_inconclusive:
-        case OnInconclusive.PROMOTE:
+        case OnInconclusive.PROMOTE if guardrails.blocker(draft) is None:
             _leave(draft, f"gate.onInconclusive is Promote. {message}")
         case OnInconclusive.ROLLBACK:
             rollback.start(draft, Reason.INCONCLUSIVE, message)
-        case OnInconclusive.PAUSE:
+        case OnInconclusive.PAUSE | OnInconclusive.PROMOTE:
             draft.set(
                 step=draft.step.model_copy(update={"weight": spec.steps[0].weight, "since": None}),
                 paused_test=_test_fingerprint(spec),
@@ -220,7 +222,8 @@ def _has_ready_pods(draft: Draft, needed: int) -> bool:
 
 
 def _test_fingerprint(spec: RolloutSpec) -> str:
-    tested = [spec.gate.model_dump_json(), *(str(step.weight) for step in spec.steps)]
+    limits = [guardrail.model_dump_json() for guardrail in spec.guardrails]
+    tested = [spec.gate.model_dump_json(), *(str(step.weight) for step in spec.steps), *limits]
     return hashlib.sha256("|".join(tested).encode()).hexdigest()[:12]
 
 
