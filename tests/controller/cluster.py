@@ -160,8 +160,13 @@ class Cluster:
             ("Deployment", metadata["namespace"], service["spec"]["selector"][names.LABEL_REVISION])
         )
         ready = deployment.get("status", {}).get("readyReplicas", 0) if deployment else 0
+        network = "10.2.0" if metadata["name"].endswith("-canary") else "10.1.0"
         endpoints = [
-            {"conditions": {"ready": True}, "targetRef": {"kind": "Pod", "name": f"{_revision(service)}-5d9-{pod}"}}
+            {
+                "addresses": [f"{network}.{pod}"],
+                "conditions": {"ready": True},
+                "targetRef": {"kind": "Pod", "name": f"{_revision(service)}-5d9-{pod}"},
+            }
             for pod in range(ready)
         ]
         labels = {**metadata["labels"], names.LABEL_SERVICE: metadata["name"]}
@@ -170,7 +175,9 @@ class Cluster:
         present = self.storage.objects.get(place)
         if present is None:
             slice_metadata = {"name": name, "namespace": metadata["namespace"], "labels": labels}
-            self.storage.new({"kind": "EndpointSlice", "metadata": slice_metadata, "endpoints": endpoints})
+            ports = [{"name": "http", "port": 8080}]
+            body = {"kind": "EndpointSlice", "metadata": slice_metadata, "endpoints": endpoints, "ports": ports}
+            self.storage.new(body)
         elif present["endpoints"] != endpoints:
             self.storage.put({**present, "endpoints": endpoints})
 

@@ -123,6 +123,13 @@ def test_same_evaluation_again_changes_nothing() -> None:
     assert found.first.failures == 1, "nor does another answer for a moment that was counted"
 
 
+def test_field_report_9_traffic_that_stops_keeps_the_count_and_rolls_nothing_back() -> None:
+    found = guarded().take(BAD, BAD, *[EMPTY] * 50)
+    assert (found.status.phase, found.first.failures, found.first.result) == (Phase.PROGRESSING, 2, Result.UNKNOWN)
+    assert found.blocker == "Guardrail errors cannot be measured: the query gave no series"
+    assert found.take(BAD).first.failures == 3
+
+
 def test_two_answers_for_one_moment_in_one_turn_count_once() -> None:
     found = guarded()
     found.end = FIRST_END
@@ -223,8 +230,7 @@ def test_guardrail_that_is_removed_leaves_nothing_and_one_that_is_added_holds() 
 def test_unreadable_source_counts_to_the_hold_timeout_and_an_empty_answer_does_not() -> None:
     held = Guarded(a_spec("v2", guardrails=[ERRORS], gate__holdTimeout="60s")).take(*[DOWN] * 6)
     assert held.status.phase is Phase.PROGRESSING
-    held.take(DOWN)
-    assert held.status.phase is Phase.ROLLING_BACK
+    assert held.take(DOWN).status.phase is Phase.ROLLING_BACK
     promoted = held.status.condition(ConditionType.PROMOTED)
     assert promoted is not None
     assert promoted.reason is Reason.UNMEASURABLE

@@ -99,7 +99,8 @@ def blocker(draft: Draft) -> str | None:
         if status is None or status.result == Result.PENDING:
             return f"Guardrail {guardrail.name} has not been evaluated in this step"
         if status.result != Result.PASSED:
-            return f"Guardrail {guardrail.name} is {status.result.lower()}: {status.message}"
+            what = "is outside of its limits" if status.result == Result.FAILED else "cannot be measured"
+            return f"Guardrail {guardrail.name} {what}: {status.message}"
         end = _next_end(spec, draft.status, guardrail)
         if end is not None and draft.now >= end + spec.loss.settle_seconds:
             return f"Guardrail {guardrail.name} is being evaluated for {_shown(end)}"

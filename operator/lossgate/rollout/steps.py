@@ -10,6 +10,7 @@ from lossgate.api.spec import OnInconclusive, RolloutSpec
 from lossgate.api.status import Hold, Version
 from lossgate.rollout import evidence, guardrails, promotion, rollback
 from lossgate.rollout.draft import Draft
+from lossgate.stats import Verdict
 
 PROGRESS_DEADLINE_SECONDS = 600.0
 """How long a canary may be without a ready pod: the default of a Deployment's own progress deadline."""
@@ -138,13 +139,17 @@ def _inconclusive(draft: Draft) -> None:
         why = analysis.hold.message if analysis.hold else "no baseline"
         rollback.start(draft, Reason.UNMEASURABLE, f"No baseline within gate.maxDuration ({waited}): {why}")
         return
-    shown = guardrails.blocker(draft) or "Neither harm nor safety shown"
+    blocker = guardrails.blocker(draft)
+    is_passed = blocker is not None and analysis.verdict == Verdict.NON_INFERIOR
+    shown = "The step could not be left" if is_passed else "Neither harm nor safety shown"
     message = f"{shown} within gate.maxDuration ({waited}): {evidence.summary(draft)}"
+    if blocker is not None:
+        message = f"{message}. {blocker}"
     draft.tell(
         EventReason.INCONCLUSIVE, f"{message}; gate.onInconclusive is {spec.gate.on_inconclusive}.", warning=True
     )
     match spec.gate.on_inconclusive:
-        case OnInconclusive.PROMOTE if guardrails.blocker(draft) is None:
+        case OnInconclusive.PROMOTE if blocker is None:
             _leave(draft, f"gate.onInconclusive is Promote. {message}")
         case OnInconclusive.ROLLBACK:
             rollback.start(draft, Reason.INCONCLUSIVE, message)
@@ -154,7 +159,11 @@ def _inconclusive(draft: Draft) -> None:
                 paused_test=_test_fingerprint(spec),
                 analysis=analysis.model_copy(update={"verdict": "Inconclusive"}),
             )
-            _pause(draft, Reason.INCONCLUSIVE, f"{message}. Edit spec.gate to try again with a new risk budget.")
+            _pause(
+                draft,
+                Reason.INCONCLUSIVE,
+                f"{message}. Edit spec.gate or spec.guardrails to try again with a new risk budget.",
+            )
 
 
 def _pause(draft: Draft, reason: Reason, message: str) -> None:
