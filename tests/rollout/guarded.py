@@ -45,6 +45,7 @@ class Guarded:
     events: list[Event] = field(default_factory=list)
     end: float = FIRST_END - LOOK_SECONDS
     blocker: str | None = None
+    is_awaited: bool = False
 
     @property
     def now(self) -> float:
@@ -74,7 +75,7 @@ class Guarded:
         """Take in what was seen in one turn."""
         draft = Draft(self.snapshot(seen), self.now)
         if not guardrails.rolled_back(draft):
-            self.blocker = guardrails.blocker(draft)
+            self.blocker, self.is_awaited = guardrails.blocker(draft), guardrails.is_awaited(draft)
         self.status = RolloutStatus.model_validate(draft.status.to_manifest())
         self.events.extend(draft.events)
         return self

@@ -118,7 +118,7 @@ def test_failing_guardrail_rolls_back_a_promotion_that_is_not_committed() -> Non
 
 
 def test_promotion_that_is_never_measured_again_ends_with_the_step() -> None:
-    world = in_promotion(gate__maxDuration="20m", gate__onInconclusive="Rollback")
+    world = in_promotion(gate__maxDuration="20m", gate__holdTimeout="10m", gate__onInconclusive="Rollback")
     world.readings["errors"] = EMPTY
     advance(world, 3000, until=Phase.ROLLED_BACK)
     assert condition(world, ConditionType.PROMOTED) == ("False", Reason.INCONCLUSIVE)
@@ -178,3 +178,19 @@ def test_next_evaluation_makes_the_rollout_due() -> None:
     evaluated = world.status.guardrails[0].evaluated
     assert evaluated is not None
     assert due == evaluated + 10 + 5
+
+
+def test_passed_step_that_waits_for_pods_is_not_given_up_for_an_evaluation_under_way() -> None:
+    world = guarded(steps=[{"weight": 20}, {"weight": 50}], gate__maxDuration="20m")
+    world.room = 1
+    advance(world, 1300)
+    assert condition(world, ConditionType.PROMOTED) == ("Unknown", Reason.INSUFFICIENT_CAPACITY)
+    for _ in range(5):
+        world.unanswered.add("errors")
+        advance(world, 10)
+        world.unanswered.clear()
+        advance(world, 10)
+    assert phase(world) is Phase.PROGRESSING
+    find_room(world)
+    advance(world, 30)
+    assert world.weights == (50, 50)

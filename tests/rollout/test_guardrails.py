@@ -193,11 +193,21 @@ def test_nothing_is_asked_without_weights_in_force() -> None:
 
 def test_step_is_held_while_its_newest_evaluation_is_under_way() -> None:
     found = guarded().take(GOOD)
-    assert found.blocker is None
+    assert (found.blocker, found.is_awaited) == (None, False)
     found.end += 10
-    found.see()
-    assert found.blocker is not None
-    assert "is being evaluated" in found.blocker
+    assert found.see().is_awaited
+    assert found.see(found.an_answer(GOOD)).is_awaited is False
+
+
+def test_answers_that_always_come_late_hold_no_step_for_ever_but_old_ones_do_not_count() -> None:
+    found = guarded().take(GOOD)
+    found.end += 20
+    assert (found.see().blocker, found.is_awaited) == (None, False)
+    found.end += 60 + 9
+    assert found.see().blocker is None
+    found.end += 1
+    assert found.see().blocker == "Guardrail errors has not been evaluated for 1m20s"
+    assert found.see(found.an_answer(GOOD, end=found.end)).blocker is None
 
 
 @pytest.mark.parametrize("edit", [{"max": 0.005}, {"query": 'y{revision="$revision"}'}, {"interval": "20s"}])

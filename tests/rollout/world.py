@@ -80,6 +80,8 @@ class World:
     """Pods of one revision that the nodes have room for."""
     readings: dict[str, Reading] = field(default_factory=dict)
     """What guardrails read of the canary; 0 unless told."""
+    unanswered: set[str] = field(default_factory=set)
+    """Guardrails whose answers do not come."""
     measurement: Measurement | None = None
     """Answers every question of the operator in place of the drawn losses."""
     obstacle: Obstacle | None = None
@@ -124,7 +126,8 @@ class World:
         want = wanted(snapshot, self.now)
         if want is not None:
             snapshot = snapshot.measured(self.measurement or self._measure(want))
-        snapshot = snapshot.guarded(tuple(map(self._evaluate, guardrails.wanted(snapshot, self.now))))
+        due = (want for want in guardrails.wanted(snapshot, self.now) if want.guardrail.name not in self.unanswered)
+        snapshot = snapshot.guarded(tuple(map(self._evaluate, due)))
         decision = decide(snapshot, self.now)
         self.status = RolloutStatus.model_validate(decision.status.to_manifest())
         for write in decision.writes:

@@ -8,7 +8,8 @@ one each, with `/backend/<number>` behind the name (NeedsClusterPerSetting in it
 With `enablePerEndpointStats` in EnvoyProxy (api/v1alpha1/envoyproxy_metric_types.go; track_cluster_stats in Envoy) it
 counts requests per endpoint: `envoy_cluster_endpoint_rq_error` and `envoy_cluster_endpoint_rq_success`, with the labels
 `envoy_cluster_name` and `envoy_endpoint_address` (ALL_HOST_STATS in Envoy's envoy/upstream/host_description.h; seen so
-on Envoy 1.39.1). `rq_error` holds 5xx answers, time-outs and broken connections, and tries that were repeated.
+on Envoy 1.39.1). `rq_error` holds 5xx answers, time-outs and refused or broken connections, and tries that were
+repeated. `rq_total` is no denominator: a request whose connection was refused is not in it.
 """
 
 from __future__ import annotations

@@ -130,11 +130,13 @@ def _promote(draft: Draft) -> None:
         if guardrails.rolled_back(draft):
             return
         held_back = guardrails.hold_back(draft)
-        if draft.snapshot.ready(draft.canary.revision) == 0 or (held_back and steps.is_overdue(draft)):
+        held_for = draft.now - guardrails.held_since(draft)
+        given_up = held_for >= draft.snapshot.spec.gate.hold_timeout_seconds and steps.is_overdue(draft)
+        if draft.snapshot.ready(draft.canary.revision) == 0 or (held_back and given_up):
             draft.enter(Phase.PROGRESSING)
             steps.proceed(draft)
             return
-        if held_back:
+        if held_back or guardrails.is_awaited(draft):
             return
     promotion.proceed(draft)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from lossgate.api.guardrails import Guardrail
@@ -19,6 +18,11 @@ from lossgate.rollout import looks, rollback
 from lossgate.rollout.draft import Draft
 from lossgate.rollout.guardrail_seen import GuardrailSeen, NoValue, Reading, Unreadable, Value
 from lossgate.rollout.snapshot import Snapshot
+
+AWAITED_SECONDS = 15.0
+"""How long a step that could be left waits for an evaluation that is under way."""
+STALE_SECONDS = 60.0
+"""A pass counts no longer when the evaluation after it is late by this and two intervals."""
 
 
 class Result(StrEnum):
@@ -91,7 +95,7 @@ def rolled_back(draft: Draft) -> bool:
 
 
 def blocker(draft: Draft) -> str | None:
-    """Return why the step must not be left upwards: which guardrail did not pass its newest evaluation in it."""
+    """Return why the step must not be left upwards: which guardrail did not pass its last evaluation in it."""
     spec = draft.snapshot.spec
     known = {status.name: status for status in draft.status.guardrails}
     for guardrail in spec.guardrails:
@@ -101,10 +105,28 @@ def blocker(draft: Draft) -> str | None:
         if status.result != Result.PASSED:
             what = "is outside of its limits" if status.result == Result.FAILED else "cannot be measured"
             return f"Guardrail {guardrail.name} {what}: {status.message}"
-        end = _next_end(spec, draft.status, guardrail)
-        if end is not None and draft.now >= end + spec.loss.settle_seconds:
-            return f"Guardrail {guardrail.name} is being evaluated for {_shown(end)}"
+        late, step = _late_seconds(draft, guardrail), guardrail.step_seconds(spec.loss.interval_seconds)
+        if late >= 2 * step + STALE_SECONDS:
+            return f"Guardrail {guardrail.name} has not been evaluated for {format_duration(late)}"
     return None
+
+
+def held_since(draft: Draft) -> float:
+    """Return since when some guardrail has not passed (Unix seconds); now if all have."""
+    others = (status for status in draft.status.guardrails if status.result != Result.PASSED)
+    return min((status.since for status in others if status.since is not None), default=draft.now)
+
+
+def is_awaited(draft: Draft) -> bool:
+    """Return whether an answer is on its way that may still speak against leaving the step; it is waited for a while.
+
+    Not for ever: where answers always come late, the last one counts, as long as it is not stale.
+    """
+    look_seconds = draft.snapshot.spec.loss.interval_seconds
+    return any(
+        0 <= _late_seconds(draft, guardrail) < min(guardrail.step_seconds(look_seconds), AWAITED_SECONDS)
+        for guardrail in draft.snapshot.spec.guardrails
+    )
 
 
 def hold_back(draft: Draft) -> bool:
@@ -231,6 +253,13 @@ def _next_end(spec: RolloutSpec, status: RolloutStatus, guardrail: Guardrail) ->
     return first if last is None else max(first, math.ceil(last / interval) * interval + step)
 
 
+def _late_seconds(draft: Draft, guardrail: Guardrail) -> float:
+    """Return for how long the next evaluation has been due; negative while it is not."""
+    spec = draft.snapshot.spec
+    end = _next_end(spec, draft.status, guardrail)
+    return -math.inf if end is None else draft.now - end - spec.loss.settle_seconds
+
+
 def _last_end(spec: RolloutSpec, status: RolloutStatus, guardrail: Guardrail) -> float | None:
     key = (guardrail.name, _fingerprint(spec, guardrail))
     return next((known.evaluated for known in status.guardrails if (known.name, known.test) == key), None)
@@ -238,7 +267,3 @@ def _last_end(spec: RolloutSpec, status: RolloutStatus, guardrail: Guardrail) ->
 
 def _fingerprint(spec: RolloutSpec, guardrail: Guardrail) -> str:
     return guardrail.fingerprint(spec.loss.prometheus.url)
-
-
-def _shown(end: float) -> str:
-    return datetime.fromtimestamp(end, UTC).strftime("%H:%M:%SZ")

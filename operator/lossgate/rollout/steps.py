@@ -140,7 +140,7 @@ def _inconclusive(draft: Draft) -> None:
         rollback.start(draft, Reason.UNMEASURABLE, f"No baseline within gate.maxDuration ({waited}): {why}")
         return
     blocker = guardrails.blocker(draft)
-    is_passed = blocker is not None and analysis.verdict == Verdict.NON_INFERIOR
+    is_passed = analysis.verdict == Verdict.NON_INFERIOR and analysis.hold is None
     shown = "The step could not be left" if is_passed else "Neither harm nor safety shown"
     message = f"{shown} within gate.maxDuration ({waited}): {evidence.summary(draft)}"
     if blocker is not None:
@@ -195,7 +195,7 @@ def _leave_when_ready(draft: Draft) -> None:
     """Leave a step that was passed once the pods for the next one are ready; until then it goes on being watched."""
     spec, index = draft.snapshot.spec, draft.step.index
     version, summary = draft.canary.model_version, evidence.summary(draft)
-    if draft.snapshot.ready(draft.canary.revision) == 0:
+    if draft.snapshot.ready(draft.canary.revision) == 0 or guardrails.is_awaited(draft):
         return
     if index + 1 == len(spec.steps):
         _leave(draft, f"{version} is not worse than the margin: {summary}.")
