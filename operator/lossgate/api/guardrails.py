@@ -90,9 +90,10 @@ class Guardrail(Part):
         description="A query that is written already. EnvoyGatewayErrorRate: share of the requests to the version's "
         "pods that ended in a 5xx answer, a time-out or a broken connection, as Envoy counts them per endpoint; tries "
         "that were repeated count. It needs an EnvoyProxy with spec.telemetry.metrics.enablePerEndpointStats: true, "
-        "without clusterStatName, mergeBackends and routingType Service, a Prometheus that scrapes the proxies at least "
-        "twice an interval, and 20 requests an interval. There is none for latency: Envoy Gateway sends both versions through one "
-        "cluster, and Envoy keeps no times per endpoint; measure latency at the model server, by query.",
+        "without clusterStatName, mergeBackends and routingType Service, a Prometheus that scrapes the proxies at "
+        "least twice an interval, and 20 requests an interval. There is none for latency: Envoy Gateway sends both "
+        "versions through one cluster, and Envoy keeps no times per endpoint; measure latency at the model server, by "
+        "query.",
     )
     max: float | None = Field(default=None, description="The highest value that is fine.")
     min: float | None = Field(default=None, description="The lowest value that is fine.")
