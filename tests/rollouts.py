@@ -86,6 +86,18 @@ _FULL_SPEC: Manifest = {
         "pauseTimeout": "1h30m",
         "holdTimeout": "90s",
     },
+    "guardrails": [
+        {
+            "name": "p99-of-requests",
+            "query": 'histogram_quantile(0.99, sum by (le) (rate(seconds_bucket{revision="$revision"}[$interval])))',
+            "max": 0.5,
+            "min": -1,
+            "maxRatioToStable": 1.2,
+            "failureLimit": 100,
+            "interval": "1h",
+        },
+        {"name": "errors", "preset": "EnvoyGatewayErrorRate", "max": 0.01, "failureLimit": 1},
+    ],
     "scaleDownDelay": "0s",
     "progressDeadlineSeconds": 86400,
     "revisionHistoryLimit": 20,

@@ -41,6 +41,10 @@ UNIT = "write the margins of steps in the unit of the gate"
 GUARD = 'write a percentage above 0 and at most 1000% with its sign, such as "25%"'
 
 IN_UNITS = {"gate": {"absoluteMargin": "0.01"}}
+VERSION = 'write a query that names the version, such as by revision="$revision" or service="$service"'
+NAMES_AFTER_A_DOLLAR = "write only these names after a $: $namespace, $rollout, $revision, $service, $interval"
+QUERY = 'sum(rate(errors_total{revision="$revision"}[$interval]))'
+
 CONTAINER: dict[str, Any] = {"name": "model", "ports": [{"name": "http", "containerPort": 8000}]}
 
 
@@ -58,6 +62,16 @@ def prometheus(**fields: Any) -> dict[str, Any]:
 
 def headers(**values: Any) -> dict[str, Any]:
     return prometheus(headers={name.replace("_", "-"): value for name, value in values.items()})
+
+
+def guardrails(*changes: dict[str, Any]) -> dict[str, Any]:
+    """Guardrails that differ from a good one; a field that is None is left out."""
+    good = {"name": "errors", "query": QUERY, "max": 0.01}
+    fields = [good | change for change in changes]
+    return {"guardrails": [{name: value for name, value in one.items() if value is not None} for one in fields]}
+
+
+PRESET: dict[str, Any] = {"query": None, "preset": "EnvoyGatewayErrorRate"}
 
 
 def steps(*weights: int) -> dict[str, Any]:
@@ -241,6 +255,30 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"progressDeadlineSeconds": 86401}, "spec.progressDeadlineSeconds", "write a number of seconds from 1 to 86400"),
     ({"revisionHistoryLimit": -1}, "spec.revisionHistoryLimit", "write a number from 0 to 20"),
     ({"revisionHistoryLimit": 21}, "spec.revisionHistoryLimit", "write a number from 0 to 20"),
+    (guardrails({"min": 2, "max": 1}), "spec.guardrails[0].max", "write a max that is not below min"),
+    (guardrails({"min": 0.2, "max": 0.1}), "spec.guardrails[0].max", "write a max that is not below min"),
+    (guardrails({"max": None}), "spec.guardrails[0]", "write a limit: max, min or maxRatioToStable"),
+    (guardrails({"max": "0.01"}), "spec.guardrails[0].max", "must be of type number"),
+    (guardrails({"maxRatioToStable": 0}), "spec.guardrails[0].maxRatioToStable", "write a ratio above 0, such as 1.2"),
+    (guardrails({"failureLimit": 0}), "spec.guardrails[0].failureLimit", "write a number of evaluations in a row"),
+    (guardrails({"query": None}), "spec.guardrails[0]", "write either query or preset"),
+    (guardrails({"preset": "EnvoyGatewayErrorRate"}), "spec.guardrails[0]", "write either query or preset"),
+    (guardrails({"query": ""}), "spec.guardrails[0].query", VERSION),
+    (guardrails({"query": "sum(rate(errors_total[2m]))"}), "spec.guardrails[0].query", VERSION),
+    (guardrails({"query": 'x{revision="$revisions"}'}), "spec.guardrails[0].query", VERSION),
+    (guardrails({"query": QUERY + " or $pod"}), "spec.guardrails[0].query", NAMES_AFTER_A_DOLLAR),
+    (guardrails({"query": QUERY.replace("$interval", "$__rate_interval")}), "spec.guardrails[0].query", "a $:"),
+    (guardrails({"query": QUERY + " " * 2048}), "spec.guardrails[0].query", "2048"),
+    (guardrails({}, {"max": 0.5}), "spec.guardrails[1]", "Duplicate value"),
+    (guardrails({"name": "P99"}), "spec.guardrails[0].name", "write a name of at most 63 lower case letters"),
+    (guardrails({"name": ""}), "spec.guardrails[0].name", "write a name of at most 63 lower case letters"),
+    (guardrails({"name": None}), "spec.guardrails[0].name", "Required value"),
+    (guardrails(PRESET | {"preset": "IstioErrorRate"}), "spec.guardrails[0].preset", '"EnvoyGatewayErrorRate"'),
+    (guardrails(PRESET | {"max": 1}), "spec.guardrails[0].max", "1 % is 0.01"),
+    (guardrails(PRESET | {"min": 0}), "spec.guardrails[0].min", "an error rate cannot be too small"),
+    (guardrails({"interval": "90"}), "spec.guardrails[0].interval", "write a duration of whole seconds from 1s to 1h"),
+    (guardrails({"interval": "29s"}), "spec.guardrails", "write an interval that is not shorter than loss.interval"),
+    (guardrails(*({"name": f"g{number}"} for number in range(17))), "spec.guardrails", "must have at most 16 items"),
 ]
 
 ACCEPTED: list[dict[str, Any]] = [
@@ -280,6 +318,13 @@ ACCEPTED: list[dict[str, Any]] = [
     {"gate": {"guardExcess": "1000%"}},
     {"progressDeadlineSeconds": 1},
     {"revisionHistoryLimit": 0},
+    guardrails({"max": 1}),
+    guardrails({"max": 0.5, "min": 0.5, "maxRatioToStable": 1.2, "failureLimit": 1, "interval": "1h"}),
+    guardrails({"query": 'x{service="$service"}', "max": -1}),
+    guardrails({"query": f'label_replace({QUERY}, "a", "$1", "b", "(.*)$")'}),
+    guardrails(PRESET, PRESET | {"name": "ratio", "max": None, "maxRatioToStable": 2}),
+    guardrails(*({"name": f"g{number}", "query": QUERY + " " * 1990} for number in range(16))),
+    {"guardrails": []},
 ]
 
 

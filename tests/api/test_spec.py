@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from lossgate.api.spec import Canary, Gate, OnInconclusive, RolloutSpec, Step
+from lossgate.api.spec import Canary, Gate, Guardrail, OnInconclusive, Preset, RolloutSpec, Step
 from tests import rollouts
 
 
@@ -55,6 +55,10 @@ def test_every_field_is_read() -> None:
     assert read.gate.harm_margin == 0.01
     assert read.gate.risk.promotion == 0.5
     assert read.gate.on_inconclusive is OnInconclusive.ROLLBACK
+    p99, errors = read.guardrails
+    assert (p99.max, p99.min, p99.max_ratio_to_stable, p99.failure_limit) == (0.5, -1.0, 1.2, 100)
+    assert p99.interval_seconds == 3600.0
+    assert (errors.preset, errors.query, errors.failure_limit) == (Preset.ENVOY_GATEWAY_ERROR_RATE, None, 1)
     assert read.scale_down_delay_seconds == 0.0
     assert read.paused
 
@@ -72,6 +76,17 @@ def test_a_margin_without_percent_sign_is_refused() -> None:
 def test_a_step_of_all_traffic_is_refused() -> None:
     with pytest.raises(ValidationError, match="less than or equal to 99"):
         spec(steps=[{"weight": 100}])
+
+
+@pytest.mark.parametrize(
+    ("interval", "look_seconds", "seconds"),
+    [(None, 30.0, 30.0), ("30s", 30.0, 30.0), ("31s", 30.0, 60.0), ("2m", 30.0, 120.0), ("2m", 90.0, 180.0)],
+)
+def test_guardrails_are_evaluated_every_so_many_whole_looks(
+    interval: str | None, look_seconds: float, seconds: float
+) -> None:
+    guardrail = Guardrail.model_validate({"name": "a", "query": "$revision", "max": 1, "interval": interval})
+    assert guardrail.step_seconds(look_seconds) == seconds
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from lossgate.measure.source import (
     Target,
 )
 from tests.controller.fake_kube import Place, Storage
+from tests.controller.scripted_numbers import ScriptedNumbers
 
 KEY = Key("ml", "digits")
 PLACE: Place = (names.KIND, *KEY)
@@ -103,6 +104,7 @@ class Cluster:
     def __init__(self, **mean_loss: float) -> None:
         self.storage = Storage(on_change=self._deliver)
         self.source = ScriptedSource(self.storage, {"v1": 0.30, **mean_loss})
+        self.numbers = ScriptedNumbers()
         self.broken: set[str] = set()
         """Model versions whose pods never become ready."""
         self.watches_lag = False
@@ -158,8 +160,13 @@ class Cluster:
             ("Deployment", metadata["namespace"], service["spec"]["selector"][names.LABEL_REVISION])
         )
         ready = deployment.get("status", {}).get("readyReplicas", 0) if deployment else 0
+        network = "10.2.0" if metadata["name"].endswith("-canary") else "10.1.0"
         endpoints = [
-            {"conditions": {"ready": True}, "targetRef": {"kind": "Pod", "name": f"{_revision(service)}-5d9-{pod}"}}
+            {
+                "addresses": [f"{network}.{pod}"],
+                "conditions": {"ready": True},
+                "targetRef": {"kind": "Pod", "name": f"{_revision(service)}-5d9-{pod}"},
+            }
             for pod in range(ready)
         ]
         labels = {**metadata["labels"], names.LABEL_SERVICE: metadata["name"]}
@@ -168,7 +175,9 @@ class Cluster:
         present = self.storage.objects.get(place)
         if present is None:
             slice_metadata = {"name": name, "namespace": metadata["namespace"], "labels": labels}
-            self.storage.new({"kind": "EndpointSlice", "metadata": slice_metadata, "endpoints": endpoints})
+            ports = [{"name": "http", "port": 8080}]
+            body = {"kind": "EndpointSlice", "metadata": slice_metadata, "endpoints": endpoints, "ports": ports}
+            self.storage.new(body)
         elif present["endpoints"] != endpoints:
             self.storage.put({**present, "endpoints": endpoints})
 

@@ -11,6 +11,7 @@ from lossgate.controller import routes
 from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
+from lossgate.controller.guardrails import GuardrailWatch
 from lossgate.controller.kube import JSON
 from lossgate.controller.lease import Lease
 from lossgate.controller.metrics import OperatorMetrics
@@ -52,6 +53,7 @@ class OperatorProcess:
             self.kube,
             self._children,
             Observer(self._children, source or cluster.source, settings, accesses),
+            GuardrailWatch(cluster.numbers, self._children, accesses, self.queue.add),
             self.queue,
             self._lease(),
             EventRecorder(self.kube, "pod-1", virtual_time.monotonic),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from lossgate.api.reasons import Phase
-from lossgate.api.status import RolloutStatus, StepStatus, Version
+from lossgate.api.status import GuardrailStatus, RolloutStatus, StepStatus, Version
 from lossgate.controller.metrics import OperatorMetrics
 from lossgate.controller.queue import Key
 
@@ -72,3 +72,17 @@ def test_leader_is_shown() -> None:
     assert value(metrics, "lossgate_leader") == 1
     metrics.led(False)
     assert value(metrics, "lossgate_leader") == 0
+
+
+def test_failures_of_guardrails_are_shown_and_go_with_the_guardrail() -> None:
+    metrics = OperatorMetrics()
+    two = (GuardrailStatus(name="errors", failures=2), GuardrailStatus(name="p99"))
+    metrics.show(A, STATUS.model_copy(update={"guardrails": two}))
+    metrics.show(B, STATUS.model_copy(update={"guardrails": two}))
+    assert value(metrics, "lossgate_guardrail_failures", A, guardrail="errors") == 2
+    assert value(metrics, "lossgate_guardrail_failures", A, guardrail="p99") == 0
+    metrics.show(A, STATUS.model_copy(update={"guardrails": two[1:]}))
+    assert value(metrics, "lossgate_guardrail_failures", A, guardrail="errors") is None
+    metrics.forget(A)
+    assert "lossgate_guardrail_failures" not in series(metrics, A)
+    assert value(metrics, "lossgate_guardrail_failures", B, guardrail="errors") == 2

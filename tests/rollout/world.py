@@ -11,6 +11,7 @@ from lossgate.api.commands import Command
 from lossgate.api.names import Revision
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
+from lossgate.rollout import guardrails
 from lossgate.rollout.decide import decide
 from lossgate.rollout.decision import (
     CreateDeployment,
@@ -22,6 +23,7 @@ from lossgate.rollout.decision import (
     SetWeights,
     Write,
 )
+from lossgate.rollout.guardrail_seen import GuardrailSeen, Reading, Value
 from lossgate.rollout.looks import HistoryWanted, LooksWanted, wanted
 from lossgate.rollout.snapshot import (
     ArmSample,
@@ -84,6 +86,10 @@ class World:
     pods_start: bool = True
     room: int = 99
     """Pods of one revision that the nodes have room for."""
+    readings: dict[str, Reading] = field(default_factory=dict)
+    """What guardrails read of the canary; 0 unless told."""
+    unanswered: set[str] = field(default_factory=set)
+    """Guardrails whose answers do not come."""
     measurement: Measurement | None = None
     """Answers every question of the operator in place of the drawn losses."""
     silent: tuple[float, float] = (0.0, 0.0)
@@ -135,6 +141,8 @@ class World:
         want = wanted(snapshot, self.now)
         if want is not None:
             snapshot = snapshot.measured(self.measurement or self._measure(want))
+        due = (want for want in guardrails.wanted(snapshot, self.now) if want.guardrail.name not in self.unanswered)
+        snapshot = snapshot.guarded(tuple(map(self._evaluate, due)))
         decision = decide(snapshot, self.now)
         self.status = RolloutStatus.model_validate(decision.status.to_manifest())
         for write in decision.writes:
@@ -226,6 +234,13 @@ class World:
 
     def _is_silent(self, end: float) -> bool:
         return self.silent[0] <= end <= self.silent[1]
+
+    def _evaluate(self, want: guardrails.GuardrailWanted) -> GuardrailSeen:
+        assert self.status.canary is not None
+        name = want.guardrail.name
+        return GuardrailSeen(
+            name, want.test, self.status.canary.revision, want.end, self.readings.get(name, Value(0.0, "at an end"))
+        )
 
     def _draw(self, version: str, seconds: float) -> ArmSeen:
         n = round(self.labels_per_second * seconds)

@@ -135,3 +135,28 @@ def test_pods_of_rollouts_with_long_names_are_recognised(length: int) -> None:
     assert seen.ready == {stable: 1}
     seen = service.seen(body, [a_slice(pods[canary], service_name=name)], PORT)
     assert seen.ready == {"": 1}
+
+
+def an_endpoint(address: str, pod: str, *, ready: bool = True) -> dict[str, Any]:
+    return {"addresses": [address], "conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "name": pod}}
+
+
+def test_addresses_are_those_of_the_revision_behind_the_service_ready_or_not() -> None:
+    labels = {"kubernetes.io/service-name": "digits", "lossgate.io/rollout": "digits"}
+    ports = [{"name": "http", "port": 8080}]
+    pods = [
+        an_endpoint("10.1.0.2", f"{STABLE}-5d9-b"),
+        an_endpoint("10.1.0.1", f"{STABLE}-5d9-a", ready=False),
+        an_endpoint("10.1.0.9", "digits-99999999-5d9-a"),
+        an_endpoint("fd00::1", f"{STABLE}-5d9-c"),
+    ]
+    own = {"metadata": {"labels": labels}, "ports": ports, "endpoints": pods}
+    twice = {"metadata": {"labels": labels}, "ports": ports, "endpoints": pods[:1]}
+    other = {
+        "metadata": {"labels": labels | {"kubernetes.io/service-name": "digits-canary"}},
+        "ports": ports,
+        "endpoints": [an_endpoint("10.1.0.8", f"{STABLE}-5d9-d")],
+    }
+    found = service.addresses([own, twice, other], "digits", STABLE)
+    assert found == ("10.1.0.1:8080", "10.1.0.2:8080", "[fd00::1]:8080")
+    assert service.addresses([{"metadata": {"labels": labels}}], "digits", STABLE) == ()

@@ -77,6 +77,13 @@ class Reason(StrEnum):
     ANALYSIS_SKIPPED = "AnalysisSkipped"
     """The annotation lossgate.io/skip-analysis names this revision: it came, or comes, in on ready pods alone. Remove
     the annotation to have it judged."""
+    GUARDRAIL_FAILED = "GuardrailFailed"
+    """A guardrail was outside of its limit `failureLimit` times in a row and the canary was rolled back. The message
+    has the numbers and the query: run it at that time in Prometheus, mend the version, and try the next one."""
+    GUARDRAIL_PENDING = "GuardrailPending"
+    """The loss allows the next step, but a guardrail is outside of its limit or cannot be measured. See
+    status.guardrails: mend the query or what it reads; if nothing changes, gate.maxDuration ends the step."""
+
     LOOKING = "Looking"
     """True: the losses of both versions are read. Unknown: the step has not had its first look; the message says what
     it waits for."""
@@ -195,6 +202,10 @@ class EventReason(StrEnum):
     INSUFFICIENT_CAPACITY = "InsufficientCapacity"
     """There is no room for the pods that the canary needs to go on: it keeps the weight it has, evidence is gathered
     on, and it goes on by itself when the pods are ready. Add nodes or quota, or lower `spec.replicas`."""
+    GUARDRAIL_FAILING = "GuardrailFailing"
+    """A guardrail is outside of its limit, not often enough yet to roll back. Look at what it measures."""
+    GUARDRAIL_PASSING = "GuardrailPassing"
+    """A guardrail that was outside of its limit is within it again. Nothing has to be done."""
 
 
 UNREADABLE = frozenset(

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from lossgate.api.gate import Gate, OnInconclusive, Risk
+from lossgate.api.guardrails import MAX_GUARDRAILS, Guardrail, Preset
 from lossgate.api.loss import Loss, MetricLabels, Series
 from lossgate.api.part import Part
 from lossgate.api.prometheus import Prometheus
@@ -26,11 +27,13 @@ __all__ = [
     "Canary",
     "Gate",
     "GatewayTraffic",
+    "Guardrail",
     "Loss",
     "MetricLabels",
     "Model",
     "OnInconclusive",
     "ParentRef",
+    "Preset",
     "Prometheus",
     "Risk",
     "RolloutSpec",
@@ -147,6 +150,12 @@ class RolloutSpec(Part):
                 judges=("loss.labels.revision", "loss.labels.__namespace__"),
             ),
             *SPEC_RULES,
+            rule(
+                "!has(self.guardrails) || self.guardrails.all(guardrail, !has(guardrail.interval) "
+                "|| duration(guardrail.interval) >= duration(self.loss.interval))",
+                "write an interval that is not shorter than loss.interval: guardrails are evaluated at the looks",
+                ".guardrails",
+            ),
         )
     )
 
@@ -181,6 +190,13 @@ class RolloutSpec(Part):
     loss: Loss = Field(default=Loss(), description="Where the loss of each version is read, and how often.")
     gate: Gate = Field(
         default=Gate(), description="What must be shown before the canary gets more traffic, and what takes it back."
+    )
+    guardrails: tuple[Guardrail, ...] = Field(
+        default_factory=tuple,
+        max_length=MAX_GUARDRAILS,
+        description="Limits on anything else that Prometheus can tell of one version, such as errors, latency or a "
+        "number that the business counts. Evaluated while the canary gets requests.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     scale_down_delay_seconds: Seconds = Field(
         default=600.0,

@@ -261,6 +261,34 @@ class LastCommand(_Part):
     """What was done, or why nothing was."""
 
 
+class GuardrailStatus(_Part):
+    """A guardrail in the step that is being judged, or that was last."""
+
+    name: str
+    """Its name in `spec.guardrails`."""
+    result: str = "Pending"
+    """Passed, Failed or Unknown at the last evaluation; Pending before the first one of a step."""
+    value: str | None = None
+    """The canary's value at the last evaluation that gave one."""
+    stable_value: str | None = None
+    """The stable version's value beside it, where a ratio is limited."""
+    failures: int = 0
+    """Evaluations in a row outside of the limits; one that could not be measured neither adds to them nor ends the
+    row."""
+    since: Time | None = None
+    """Since which evaluation the result has been what it is."""
+    evaluated: Time | None = None
+    """The moment that the last evaluation was about: it is not counted again."""
+    unreadable_since: Time | None = None
+    """Since when the source could not be read; `gate.holdTimeout` counts from here."""
+    reason: Reason | None = None
+    """Why the result is Unknown."""
+    message: str | None = None
+    """The last evaluation in words: numbers, limit, query and time."""
+    test: str = ""
+    """Fingerprint of query and limits: failures of others do not count."""
+
+
 class Condition(_Part):
     """A `metav1.Condition`."""
 
@@ -336,6 +364,11 @@ class RolloutStatus(_Part):
     asks."""
     returning: Hold | None = None
     """A person's order to go back to the version before the last promotion, while it is carried out."""
+    guardrails: tuple[GuardrailStatus, ...] = Field(
+        default=(),
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    """The guardrails in the step that is being judged."""
     history: tuple[HistoryEntry, ...] = ()
     """The last rollouts that ended, newest last."""
     conditions: tuple[Condition, ...] = Field(

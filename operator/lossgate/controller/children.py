@@ -79,3 +79,7 @@ class Children:
             del written[name]
             return delivered
         return written[name]
+
+    def addresses(self, key: Key, name: str, revision: Revision) -> tuple[str, ...]:
+        """Return `address:port` of every endpoint of a revision behind one of the rollout's Services."""
+        return service.addresses(self.indices["EndpointSlice"].get(key, ()), name, revision)

@@ -35,6 +35,12 @@ class OperatorMetrics:
             per_rollout,
             registry=self.registry,
         )
+        self._guardrail_failures = Gauge(
+            "lossgate_guardrail_failures",
+            "Evaluations in a row of a guardrail outside of its limits, in the present step or the last one.",
+            (*per_rollout, "guardrail"),
+            registry=self.registry,
+        )
         self._leader = Gauge("lossgate_leader", "1 while this process leads.", registry=self.registry)
         self._requests = Counter(
             "lossgate_api_requests",
@@ -63,9 +69,12 @@ class OperatorMetrics:
             self._phase.labels(*key, phase.value).set(1 if phase is status.phase else 0)
         self._weight.labels(*key).set(status.canary.weight if status.canary else 0)
         self._looks.labels(*key).set(status.step.looks if status.step else 0)
+        self._guardrail_failures.remove_by_labels({"namespace": key.namespace, "rollout": key.name})
+        for guardrail in status.guardrails:
+            self._guardrail_failures.labels(*key, guardrail.name).set(guardrail.failures)
 
     def forget(self, key: Key) -> None:
         """Remove every series of a ModelRollout that is gone."""
         labels = {"namespace": key.namespace, "rollout": key.name}
-        for metric in (self._phase, self._weight, self._looks, self.errors):
+        for metric in (self._phase, self._weight, self._looks, self._guardrail_failures, self.errors):
             metric.remove_by_labels(labels)

@@ -16,6 +16,7 @@ from lossgate.controller import routes
 from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
+from lossgate.controller.guardrails import GuardrailWatch
 from lossgate.controller.kube import Kube
 from lossgate.controller.lease import Lease
 from lossgate.controller.metrics import OperatorMetrics
@@ -27,6 +28,7 @@ from lossgate.controller.references import References
 from lossgate.controller.settings import Settings
 from lossgate.controller.workers import Workers
 from lossgate.measure.batching import BatchingSource
+from lossgate.measure.instant import PrometheusInstant
 from lossgate.measure.prometheus import PrometheusSource
 from lossgate.measure.source import MetricSource
 
@@ -53,6 +55,7 @@ class Operator:
         self._renewal: list[asyncio.Task[None]] = []
         self._kube: Kube | None = None
         self._source: MetricSource | None = None
+        self._guardrails: GuardrailWatch | None = None
         self._lease: Lease | None = None
         self._probes = Probes(
             settings.http_port, self._metrics, self._queue.overdue_seconds, self._has_started, self._is_alive
@@ -95,10 +98,12 @@ class Operator:
         self._lease = Lease(self._kube, self._settings.namespace, self._settings.identity, self._led)
         accesses = Accesses(self._settings, References(self._kube))
         self._children = Children({kind: kwargs[kind] for kind in (*CHILD_RESOURCES, "HTTPRoute")})
+        self._guardrails = GuardrailWatch(PrometheusInstant(), self._children, accesses, self._queue.add)
         self._reconciler = Reconciler(
             self._kube,
             self._children,
             Observer(self._children, self._source, self._settings, accesses),
+            self._guardrails,
             self._queue,
             self._lease,
             EventRecorder(self._kube, self._settings.identity),
@@ -114,6 +119,8 @@ class Operator:
         self._queue.close()
         await _end(self._workers)
         await _end(self._renewal)
+        if self._guardrails is not None:
+            await self._guardrails.close()
         if self._source is not None:
             await self._source.close()
         if self._kube is not None:

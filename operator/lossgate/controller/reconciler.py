@@ -16,6 +16,7 @@ from lossgate.api.status import RolloutStatus
 from lossgate.controller.apply import Applier, Refused
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
+from lossgate.controller.guardrails import GuardrailWatch
 from lossgate.controller.kube import Kube, resource_version
 from lossgate.controller.lease import Lease
 from lossgate.controller.metrics import OperatorMetrics
@@ -40,6 +41,7 @@ class Reconciler:
         kube: Kube,
         children: Children,
         observer: Observer,
+        guardrails: GuardrailWatch,
         queue: WorkQueue,
         lease: Lease,
         events: EventRecorder,
@@ -49,6 +51,7 @@ class Reconciler:
         self._kube = kube
         self._children = children
         self._observer = observer
+        self._guardrails = guardrails
         self._queue = queue
         self._lease = lease
         self._events = events
@@ -76,6 +79,7 @@ class Reconciler:
         for memory in (self._rollouts, self._obstacles, self._measure_at):
             memory.pop(key, None)
         self._children.forget(key)
+        self._guardrails.forget(key)
         self._queue.forget(key)
         self._metrics.forget(key)
         self._wake(self._references.forget(key))
@@ -129,10 +133,12 @@ class Reconciler:
         rivals = {other.name for other in self._references.of(key.namespace, router.route_name)} - {key.name}
         snapshot = self._observer.see(body, spec, self._obstacles.get(key), route, rivals)
         now = self._clock()
+        self._guardrails.start(key, snapshot, now)
         if now >= self._measure_at.get(key, 0.0):
             measurement = await self._observer.measure(snapshot, now)
             if measurement is not None:
                 snapshot = snapshot.measured(measurement)
+        snapshot = snapshot.guarded(await self._guardrails.answers(key))
         decision = decide(snapshot, self._clock())
         body = await self._write_status(key, body, decision.status)
         if not self.knows(key):

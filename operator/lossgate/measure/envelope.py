@@ -1,4 +1,4 @@
-"""Opens what an HTTP server sent as a range query's answer, and takes nothing in it on trust."""
+"""Opens what an HTTP server sent as a query's answer, and takes nothing in it on trust."""
 
 from __future__ import annotations
 
@@ -28,8 +28,37 @@ class Row:
     values: Mapping[int, float]
 
 
-def check(status: int, content_type: str, body: bytes, question: Question, access: Access) -> None:
-    """Guarantee that the body is a complete, successful answer of a Prometheus to a range query.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What an answer must look like, and what to do where it does not."""
+
+    kind: str
+    max_bytes: int
+    too_large: str
+    wrong_kind: str
+
+
+MANY_SERIES = Shape(
+    "matrix",
+    16 * 1024 * 1024,
+    "narrow loss.selector, so that only this model's series match",
+    "check that the URL is that of a Prometheus query API",
+)
+"""The answer to a range query."""
+
+ONE_NUMBER = Shape(
+    "vector",
+    256 * 1024,
+    "aggregate in the query, so that one series is left",
+    "write a query that gives one series at one moment: no range, no scalar, no text",
+)
+"""The answer to an instant query. Its text is a user's, so a large answer must not cost the operator its memory."""
+
+
+def check(
+    status: int, content_type: str, body: bytes, question: Question, access: Access, shape: Shape = MANY_SERIES
+) -> None:
+    """Guarantee that the body is a complete, successful answer of a Prometheus to a query.
 
     `warnings` mean that parts are missing (a store that did not answer, for example). `infos` never do: they are
     remarks on the query, such as that a name does not look like a counter's, so they are let pass. What a server
@@ -52,9 +81,11 @@ def check(status: int, content_type: str, body: bytes, question: Question, acces
     data = answer.get("data")
     data = data if isinstance(data, dict) else {}
     kind = data.get("resultType")
-    if kind != "matrix" or not isinstance(data.get("result"), list):
-        what = f"the answer holds {_shown(access.without_secrets(repr(kind)))} where a list of series is expected"
-        raise EvidenceIncomplete(what, question, "check that the URL is that of a Prometheus query API")
+    if kind != shape.kind or not isinstance(data.get("result"), list):
+        what = (
+            f"the answer holds {_shown(access.without_secrets(repr(kind)))} where a {shape.kind} of series is expected"
+        )
+        raise EvidenceIncomplete(what, question, shape.wrong_kind)
 
 
 def rows(result: list[dict[str, Any]], question: Question, ends: range) -> list[Row]:
@@ -64,6 +95,28 @@ def rows(result: list[dict[str, Any]], question: Question, ends: range) -> list[
         EvidenceIncomplete: A series that holds anything but numbers at the times that were asked for.
     """
     return [_row(series, question, ends) for series in result]
+
+
+def numbers(result: list[dict[str, Any]], question: Question) -> list[float]:
+    """Return the values of a checked answer to an instant query; they may be NaN or infinite.
+
+    Raises:
+        EvidenceIncomplete: A series that holds anything but a number at the moment that was asked for.
+    """
+    return [_number(series, question) for series in result]
+
+
+def _number(series: dict[str, Any], question: Question) -> float:
+    try:
+        if "histogram" in series:
+            raise ValueError("a native histogram where a number is expected")
+        time, value = series["value"]
+        if float(time) != question.at:
+            raise ValueError(f"a value for {time}, which was not asked for")
+        return float(value)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"the answer cannot be read: {_shown(str(error))}"
+        raise EvidenceIncomplete(what, question, "check the query and what answers at this URL") from error
 
 
 def _row(series: dict[str, Any], question: Question, ends: range) -> Row:

@@ -18,9 +18,8 @@ from lossgate.measure.access import Access
 from lossgate.measure.counting import LOOK_BACKS, LookBacks
 from lossgate.measure.envelope import Row
 from lossgate.measure.errors import Question, SourceUnavailable
-from lossgate.measure.session import CheckedSession
+from lossgate.measure.session import CheckedSession, open_session
 from lossgate.measure.source import BaselineAnswer, BaselineRequest, LookAnswer, LookRequest
-from lossgate.measure.trust import PrivateTrust, context_of
 
 TIMEOUT_SECONDS = 10.0
 QUERIES_AT_ONCE = 8
@@ -118,14 +117,8 @@ class PrometheusSource:
 
     def _connected(self, access: Access, question: Question) -> _Server:
         url = access.url.rstrip("/")
-        session = CheckedSession(access, self._timeout_seconds)
+        session = open_session(access, self._timeout_seconds, question)
         client = PrometheusConnect(url, session=session, retry=Retry(total=0), method="POST")
-        if access.ca_pem is not None:
-            try:
-                session.mount(url, PrivateTrust(context_of(access.ca_pem)))
-            except ValueError as error:
-                what = f"the certificates to trust cannot be used: {error}"
-                raise SourceUnavailable(what, question, "write certificates in PEM") from error
         # By address, not by access: a server that hangs must not keep more threads because many tenants ask it.
         slots = self._slots.setdefault(url, asyncio.Semaphore(QUERIES_AT_ONCE_PER_URL))
         return _Server(client, session, slots)

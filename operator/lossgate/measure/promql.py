@@ -24,9 +24,9 @@ def matching_any(label: str, values: Iterable[str]) -> str:
     distinct = sorted(set(values))
     if len(distinct) == 1:
         return f"{label}={quoted(distinct[0])}"
-    return f"{label}=~{quoted('|'.join(map(_regex_literal, distinct)))}"
+    return f"{label}=~{quoted('|'.join(map(regex_literal, distinct)))}"
 
 
-def _regex_literal(text: str) -> str:
-    """RE2 anchors matchers at both ends, so the escaped text matches itself only."""
+def regex_literal(text: str) -> str:
+    """Return the pattern of exactly this text: RE2 anchors matchers at both ends."""
     return _REGEX_SPECIAL.sub(r"\\\g<0>", text)

@@ -13,10 +13,30 @@ import urllib3
 
 from lossgate.measure import envelope
 from lossgate.measure.access import Access
+from lossgate.measure.envelope import Shape
 from lossgate.measure.errors import EvidenceIncomplete, Question, SamplesStale, SourceUnavailable
+from lossgate.measure.trust import PrivateTrust, context_of
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
+
+
+def open_session(
+    access: Access, timeout_seconds: float, question: Question, shape: Shape = envelope.MANY_SERIES
+) -> CheckedSession:
+    """Return a session for one access, which trusts what the access says.
+
+    Raises:
+        SourceUnavailable: The certificates to trust cannot be used.
+    """
+    session = CheckedSession(access, timeout_seconds, shape)
+    if access.ca_pem is not None:
+        try:
+            session.mount(access.url.rstrip("/"), PrivateTrust(context_of(access.ca_pem)))
+        except ValueError as error:
+            what = f"the certificates to trust cannot be used: {error}"
+            raise SourceUnavailable(what, question, "write certificates in PEM") from error
+    return session
 
 
 class CheckedSession(requests.Session):
@@ -28,8 +48,9 @@ class CheckedSession(requests.Session):
     taken from the environment, so that no stray .netrc adds credentials: a session sends those of one access.
     """
 
-    def __init__(self, access: Access, timeout_seconds: float) -> None:
+    def __init__(self, access: Access, timeout_seconds: float, shape: Shape = envelope.MANY_SERIES) -> None:
         super().__init__()
+        self._shape = shape
         self.trust_env = False
         self._access = access
         self.headers.update(access.headers)
@@ -49,30 +70,32 @@ class CheckedSession(requests.Session):
         """
         params = kwargs.pop("params", None) or {}
         address = url.decode() if isinstance(url, bytes) else url
-        question = Question(address, str(params.get("query", "")), float(params.get("end", 0)))
+        at = float(params.get("end", params.get("time", 0)))
+        question = Question(address, str(params.get("query", "")), at)
         give_up_at = time.monotonic() + self._timeout_seconds
         kwargs |= {"data": params, "stream": True, "allow_redirects": False, "timeout": self._timeout_seconds}
         try:
             response = super().request(method, url, *args, **kwargs)
             with response:
-                body = _body(response, give_up_at, question)
+                body = _body(response, give_up_at, question, self._shape)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _unreached(error, question) from error
-        envelope.check(response.status_code, response.headers.get("Content-Type", ""), body, question, self._access)
+        content_type = response.headers.get("Content-Type", "")
+        envelope.check(response.status_code, content_type, body, question, self._access, self._shape)
         _check_clock(response.headers.get("Date"), question)
         response.raw = io.BytesIO(body)
         return response
 
 
-def _body(response: requests.Response, give_up_at: float, question: Question) -> bytes:
+def _body(response: requests.Response, give_up_at: float, question: Question, shape: Shape) -> bytes:
     """Read piece by piece, since the socket's timeout is for each piece and a trickle would never end."""
-    pieces, size = [], 0
+    pieces, size, most = [], 0, min(shape.max_bytes, MAX_ANSWER_BYTES)
     while piece := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         pieces.append(piece)
         size += len(piece)
-        if size > MAX_ANSWER_BYTES:
-            what = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
-            raise EvidenceIncomplete(what, question, "narrow loss.selector, so that only this model's series match")
+        if size > most:
+            what = f"the answer is larger than {most} bytes"
+            raise EvidenceIncomplete(what, question, shape.too_large)
         if time.monotonic() > give_up_at:
             raise TimeoutError("the answer did not end")
     return b"".join(pieces)

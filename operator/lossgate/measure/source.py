@@ -167,3 +167,44 @@ class MetricSource(Protocol):
 
     async def close(self) -> None:
         """Release connections and threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstantRequest:
+    """Asks for the one number that a query has at `at` (Unix seconds).
+
+    A custom query is a user's own text and may read anything: the operator's credentials are never sent with it. Only
+    who wrote the query, and confined it to the rollout's namespace, may say that it is not custom.
+    """
+
+    access: Access
+    query: str
+    at: int
+    custom: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """The one finite number that the query has."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoNumber:
+    """The query was answered, and there is nothing: no series, NaN or infinity. Neither zero nor a failure."""
+
+    message: str
+
+
+InstantAnswer = Number | NoNumber
+
+
+class InstantSource(Protocol):
+    """A place where single numbers can be asked for, apart from the looks."""
+
+    async def instant(self, request: InstantRequest) -> InstantAnswer:
+        """Return the number that a query has at a moment; what cannot be trusted is raised as a `MeasurementError`."""
+
+    async def close(self) -> None:
+        """Release connections and threads."""

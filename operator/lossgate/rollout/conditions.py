@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
-from lossgate.rollout import contest, looks, readiness, routes
+from lossgate.rollout import contest, guardrails, looks, readiness, routes
 from lossgate.rollout.draft import Draft
 from lossgate.rollout.snapshot import Obstacle
 
@@ -66,6 +66,8 @@ def _measured(draft: Draft) -> None:
         draft.drop_condition(ConditionType.MEASURED)
     elif hold is not None:
         draft.condition(ConditionType.MEASURED, False, hold.reason, hold.message)
+    elif (unknown := guardrails.unknown(draft)) is not None:
+        draft.condition(ConditionType.MEASURED, False, *unknown)
     elif draft.status.baseline is None or draft.step.looks == 0 or draft.step.since is None:
         ready = draft.snapshot.ready(draft.canary.revision)
         pods = "" if ready else f"; no pod of {draft.canary.model_version} is ready"

@@ -11,6 +11,7 @@ from lossgate.rollout import (
     contest,
     converge,
     evidence,
+    guardrails,
     history,
     looks,
     promotion,
@@ -162,9 +163,17 @@ def _promote(draft: Draft) -> None:
         if finding.harm is not None:
             rollback.start(draft, finding.harm, finding.message)
             return
-        if draft.snapshot.ready(draft.canary.revision) == 0 or draft.snapshot.replicas == 0:
+        if guardrails.rolled_back(draft):
+            return
+        held_back = guardrails.hold_back(draft)
+        held_for = draft.now - guardrails.held_since(draft)
+        given_up = held_for >= draft.snapshot.spec.gate.hold_timeout_seconds and steps.is_overdue(draft)
+        cannot_serve = draft.snapshot.ready(draft.canary.revision) == 0 or draft.snapshot.replicas == 0
+        if cannot_serve or (held_back and given_up):
             draft.enter(Phase.PROGRESSING)
             steps.proceed(draft)
+            return
+        if held_back or guardrails.is_awaited(draft):
             return
     promotion.proceed(draft)
 
@@ -184,6 +193,7 @@ def _due(draft: Draft) -> float | None:
         times.append(draft.now + RECHECK_SECONDS)
     if (route_due := routes.due(draft)) is not None:
         times.append(route_due)
+    times.extend(guardrails.due_times(draft))
     return min(times, default=None)
 
 

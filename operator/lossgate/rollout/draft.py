@@ -69,7 +69,7 @@ class Draft:
     def begin_step(self, index: int) -> None:
         """Start a step with no evidence: what was seen before it says nothing about it."""
         weight = self.snapshot.spec.steps[index].weight
-        self.set(step=StepStatus(index=index, weight=weight, began=self.now), analysis=Analysis())
+        self.set(step=StepStatus(index=index, weight=weight, began=self.now), analysis=Analysis(), guardrails=())
 
     def hold(self, reason: Reason, message: str) -> None:
         """Say that no evidence comes in; told once per reason."""

@@ -63,10 +63,15 @@ def next_end(status: RolloutStatus, loss: Loss) -> float | None:
     if status.step is None or status.step.since is None:
         return None
     interval = loss.interval_seconds
-    first = math.ceil((status.step.since + interval) / interval) * interval + interval
+    first = first_begin(status.step.since, loss) + interval
     states = (status.analysis.state, status.analysis.pause_state) if status.analysis else ()
     last_ends = [end for end in map(_last_end, states) if end is not None]
     return max([first, *(math.ceil(end / interval) * interval + interval for end in last_ends)])
+
+
+def first_begin(since: float, loss: Loss) -> float:
+    """Return where the first look of a step begins, whose weights are in force `since` then (Unix seconds)."""
+    return math.ceil((since + loss.interval_seconds) / loss.interval_seconds) * loss.interval_seconds
 
 
 def _last_end(state: str | None) -> float | None:

@@ -11,6 +11,7 @@ from lossgate.api.names import Revision
 from lossgate.api.reasons import Reason
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
+from lossgate.rollout.guardrail_seen import GuardrailSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ class Snapshot:
     """Why the route cannot split the requests though it is not for the operator to create or mend it; `route` may be
     seen all the same, where it is known which weights are this rollout's."""
     measurement: Measurement | None = None
+    guardrails: tuple[GuardrailSeen, ...] = ()
     obstacle: Obstacle | None = None
     command: Command | None = None
     """What the annotation `lossgate.io/command` asks for, also if it was acted on long ago."""
@@ -194,6 +196,10 @@ class Snapshot:
     def measured(self, measurement: Measurement) -> Snapshot:
         """Return this snapshot with what was measured for its moment."""
         return replace(self, measurement=measurement)
+
+    def guarded(self, guardrails: tuple[GuardrailSeen, ...]) -> Snapshot:
+        """Return this snapshot with what was seen of its guardrails."""
+        return replace(self, guardrails=guardrails)
 
     def deployment(self, revision: str | None) -> DeploymentSeen | None:
         """Return the Deployment of a revision, or None if none is seen."""

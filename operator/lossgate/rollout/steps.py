@@ -8,8 +8,9 @@ from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import UNREADABLE, ConditionType, EventReason, Phase, Reason
 from lossgate.api.spec import OnInconclusive, RolloutSpec
 from lossgate.api.status import Hold, Version
-from lossgate.rollout import evidence, promotion, readiness, rollback, routes, skip
+from lossgate.rollout import evidence, guardrails, promotion, readiness, rollback, routes, skip
 from lossgate.rollout.draft import Draft
+from lossgate.stats import Verdict
 
 
 def start(draft: Draft) -> None:
@@ -49,7 +50,7 @@ def proceed(draft: Draft) -> None:
     finding = evidence.Finding(skip.has_dwelt(draft)) if skip.is_on(draft) else evidence.take_in(draft)
     if finding.harm is not None:
         rollback.start(draft, finding.harm, finding.message)
-    elif _is_switched_off(draft) or _went_wrong(draft):
+    elif _is_switched_off(draft) or guardrails.rolled_back(draft) or _went_wrong(draft):
         pass
     elif draft.status.promote_requested is not None:
         _promote_when_ready(draft)
@@ -57,9 +58,9 @@ def proceed(draft: Draft) -> None:
         _wait_paused(draft)
     elif (why := _why_paused(draft)) is not None:
         _pause(draft, Reason.REQUESTED, why)
-    elif finding.may_leave_step and routes.is_trusted(draft):
+    elif finding.may_leave_step and routes.is_trusted(draft) and not guardrails.hold_back(draft):
         _leave_when_ready(draft)
-    elif _is_overdue(draft) and not skip.is_on(draft):
+    elif is_overdue(draft) and not skip.is_on(draft):
         _inconclusive(draft)
     if draft.status.phase in (Phase.PROGRESSING, Phase.PAUSED):
         _route_share(draft)
@@ -159,7 +160,8 @@ def _is_without_pods(draft: Draft) -> bool:
     return True
 
 
-def _is_overdue(draft: Draft) -> bool:
+def is_overdue(draft: Draft) -> bool:
+    """Return whether the step has lasted for longer than it may."""
     spec = draft.snapshot.spec
     began = draft.step.began
     return began is not None and draft.now >= began + spec.gate.max_duration_seconds + spec.loss.label_delay_seconds
@@ -172,12 +174,17 @@ def _inconclusive(draft: Draft) -> None:
         why = analysis.hold.message if analysis.hold else "no baseline"
         rollback.start(draft, Reason.UNMEASURABLE, f"No baseline within gate.maxDuration ({waited}): {why}")
         return
-    message = f"Neither harm nor safety shown within gate.maxDuration ({waited}): {evidence.summary(draft)}"
+    blocker = guardrails.blocker(draft)
+    is_passed = analysis.verdict == Verdict.NON_INFERIOR and analysis.hold is None
+    shown = "The step could not be left" if is_passed else "Neither harm nor safety shown"
+    message = f"{shown} within gate.maxDuration ({waited}): {evidence.summary(draft)}"
+    if blocker is not None:
+        message = f"{message}. {blocker}"
     draft.tell(
         EventReason.INCONCLUSIVE, f"{message}; gate.onInconclusive is {spec.gate.on_inconclusive}.", warning=True
     )
     match spec.gate.on_inconclusive:
-        case OnInconclusive.PROMOTE if routes.is_trusted(draft):
+        case OnInconclusive.PROMOTE if blocker is None and routes.is_trusted(draft):
             _leave(draft, f"gate.onInconclusive is Promote. {message}")
         case OnInconclusive.ROLLBACK:
             rollback.start(draft, Reason.INCONCLUSIVE, message)
@@ -187,7 +194,11 @@ def _inconclusive(draft: Draft) -> None:
                 paused_test=_test_fingerprint(spec),
                 analysis=analysis.model_copy(update={"verdict": "Inconclusive"}),
             )
-            _pause(draft, Reason.INCONCLUSIVE, f"{message}. Edit spec.gate to try again with a new risk budget.")
+            _pause(
+                draft,
+                Reason.INCONCLUSIVE,
+                f"{message}. Edit spec.gate or spec.guardrails to try again with a new risk budget.",
+            )
 
 
 def _pause(draft: Draft, reason: Reason, message: str) -> None:
@@ -280,7 +291,7 @@ def _leave_when_ready(draft: Draft) -> None:
     """Leave a step that was passed once the pods for the next one are ready; until then it goes on being watched."""
     spec, index = draft.snapshot.spec, draft.step.index
     version, summary = draft.canary.model_version, evidence.summary(draft)
-    if draft.snapshot.ready(draft.canary.revision) == 0:
+    if draft.snapshot.ready(draft.canary.revision) == 0 or guardrails.is_awaited(draft):
         return
     if skip.is_on(draft):
         summary = "without analysis, its pods are ready"
@@ -313,7 +324,8 @@ def _leave(draft: Draft, message: str) -> None:
 
 
 def _test_fingerprint(spec: RolloutSpec) -> str:
-    tested = [spec.gate.model_dump_json(), *(step.model_dump_json() for step in spec.steps)]
+    limits = [guardrail.model_dump_json() for guardrail in spec.guardrails]
+    tested = [spec.gate.model_dump_json(), *(step.model_dump_json() for step in spec.steps), *limits]
     return hashlib.sha256("|".join(tested).encode()).hexdigest()[:12]
 
 

@@ -51,6 +51,21 @@ def seen(body: Mapping[str, Any], slices: Iterable[Mapping[str, Any]], spec: Ser
     )
 
 
+def addresses(slices: Iterable[Mapping[str, Any]], name: str, revision: Revision) -> tuple[str, ...]:
+    """Return `address:port` of every endpoint of a revision behind the Service `name`, ready or not."""
+    found = set()
+    for item in slices:
+        if item["metadata"]["labels"].get(names.LABEL_SERVICE) != name:
+            continue
+        ports = [port["port"] for port in item.get("ports") or () if port.get("port")]
+        for endpoint in item.get("endpoints") or ():
+            if not _is_of((endpoint.get("targetRef") or {}).get("name", ""), revision):
+                continue
+            hosts = (f"[{host}]" if ":" in host else host for host in endpoint.get("addresses") or ())
+            found |= {f"{host}:{port}" for host in hosts for port in ports}
+    return tuple(sorted(found))
+
+
 def _selector(rollout: str, revision: Revision) -> dict[str, str]:
     return {names.LABEL_ROLLOUT: rollout, names.LABEL_REVISION: revision}
 
