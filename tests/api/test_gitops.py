@@ -194,3 +194,19 @@ def test_a_template_that_is_too_large_to_be_applied_by_the_client_says_so(
     refused = apiserver.kubectl("apply", "-f", "-", stdin=as_json(manifest))
     assert "metadata.annotations: Too long: may not be more than 262144 bytes" in refused.stderr
     apiserver.must(*GITOPS, manifest=manifest)
+
+
+def test_a_quota_limits_how_many_rollouts_a_namespace_may_have(apiserver: ApiServer) -> None:
+    count = {f"count/{names.PLURAL}.{names.GROUP}": "1"}
+    metadata = {"name": "rollouts", "namespace": "limited"}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": count}}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "limited"}}
+    apiserver.must("apply", "-f", "-", manifest=[namespace, quota])
+    # The controller manager would do this, and there is none.
+    used = json.dumps({"status": {"hard": count, "used": dict.fromkeys(count, "0")}})
+    where = ("--namespace", "limited")
+    apiserver.must("patch", "resourcequota/rollouts", *where, "--subresource=status", "--type=merge", "-p", used)
+    first, second = ({**rollouts.minimal(), "metadata": {"name": name, "namespace": "limited"}} for name in "ab")
+    apiserver.must("create", "-f", "-", manifest=first)
+    refused = apiserver.kubectl("create", "-f", "-", stdin=as_json(second))
+    assert "exceeded quota: rollouts" in refused.stderr
