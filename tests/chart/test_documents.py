@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.chart.conftest import CHART, Helm
+from tests.docs.test_links import broken
 
 ROOT = CHART.parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "install.md", CHART / "README.md"]
@@ -51,3 +52,7 @@ def test_a_command_is_one_that_works(helm: Helm, document: str, arguments: list[
 def test_values_are_ones_that_the_chart_takes(helm: Helm, values: str) -> None:
     done = helm("template", "lossgate", CHART, "--values", "-", stdin=values)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_charts_readme_links_to_what_is_there() -> None:
+    assert broken(CHART / "README.md") == []

@@ -139,8 +139,10 @@ def test_an_uninstallation_leaves_what_serves(cluster: ApiServer, release: Run) 
     assert "kubectl explain modelrollout.spec" in installed.stdout
     assert "helm test lossgate --namespace system" in installed.stdout
     assert "nothing can be measured" in installed.stdout
-    upgraded = release("upgrade", "lossgate", CHART, "--set", "prometheus.url=http://prometheus")
+    source = ("prometheus.url=http://prometheus", "prometheus.tokenFile=/var/run/prometheus/token")
+    upgraded = release("upgrade", "lossgate", CHART, "--set", source[0], "--set", source[1])
     assert "nothing can be measured" not in upgraded.stdout
+    assert "for everyone on the way to read: use https://" in upgraded.stdout
     rollout = a_rollout_with_children(cluster)
 
     release("uninstall", "lossgate")

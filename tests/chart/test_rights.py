@@ -28,7 +28,7 @@ def test_only_three_templates_can_make_cluster_scoped_objects() -> None:
         for template in (CHART / "templates").rglob("*.yaml")
         if CLUSTER_SCOPED & set(re.findall(r"^kind: (\S+)", template.read_text(), re.MULTILINE))
     }
-    assert found == {"rbac-cluster.yaml", "rbac-aggregate.yaml"}
+    assert found == {"clusterrole.yaml", "clusterroles-people.yaml"}
     assert "files/lossgate.io_modelrollouts.yaml" in (CHART / "templates/crds/modelrollouts.yaml").read_text()
 
 

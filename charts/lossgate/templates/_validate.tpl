@@ -20,10 +20,18 @@
 {{- if and .caConfigMap.name .caSecret.name }}
 {{- fail "prometheus.caConfigMap, prometheus.caSecret: give one of the two" }}
 {{- end }}
-{{- range $name, $_ := .headers }}
-{{- if has (lower $name) (list "authorization" "proxy-authorization" "cookie") }}
+{{- $credentials := list "authorization" "proxy-authorization" "cookie" }}
+{{- $own := list "accept" "accept-encoding" "connection" "content-encoding" "content-length" "content-type" "expect" "host" "keep-alive" "proxy-connection" "te" "trailer" "transfer-encoding" "upgrade" }}
+{{- $seen := dict }}
+{{- range $name, $value := .headers }}
+{{- if has (lower $name) $credentials }}
 {{- fail (printf "prometheus.headers: whoever reads the Deployment can read %s; use prometheus.existingSecret or prometheus.tokenFile" $name) }}
+{{- else if has (lower $name) $own }}
+{{- fail (printf "prometheus.headers: remove %s, the operator sets it" $name) }}
+{{- else if hasKey $seen (lower $name) }}
+{{- fail (printf "prometheus.headers: write %s once; upper and lower case are the same" $name) }}
 {{- end }}
+{{- $seen = set $seen (lower $name) true }}
 {{- end }}
 {{- if and (not .url) (or .headers .tokenFile $secret.name .caConfigMap.name .caSecret.name) }}
 {{- fail "prometheus.url: set it; headers, credentials and certificate authority are used for this URL only" }}
