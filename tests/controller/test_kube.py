@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -187,3 +189,34 @@ async def test_deleting_what_may_not_be_deleted_is_one(kube: Kube, server: tuple
     server[0].answer = (403, "application/json", '{"message": "forbidden"}')
     with pytest.raises(KubeError, match="forbidden"):
         await kube.delete("Deployment", "ml", "digits-1")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, "application/json", '{"kind": "Secret", "data": {"token": "bTRya2Vy"}}'),
+        (200, "application/json", '{"kind": "Secret", "data": {"token": "bTRya2Vy'),
+        (200, "application/json", '["bTRya2Vy"]'),
+        (200, "text/html", "bTRya2Vy"),
+        (403, "application/json", '{"kind": "Status", "message": "may not"}'),
+    ],
+)
+async def test_what_a_secret_holds_is_neither_logged_nor_quoted(
+    server: tuple[Server, int], kube: Kube, caplog: pytest.LogCaptureFixture, answer: tuple[int, str, str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server[0].answer = answer
+    said = ""
+    try:
+        await kube.get("Secret", "ml", "prom")
+    except KubeError as error:
+        said = "".join(traceback.format_exception(error))
+    assert server[0].requests == [("GET", "/api/v1/namespaces/ml/secrets/prom", None, None)]
+    assert bool(said) == (answer[:2] != (200, "application/json") or not answer[2].endswith("}}"))
+    assert "bTRya2Vy" not in said + caplog.text
+    assert "m4rker" not in said + caplog.text
+
+
+async def test_a_config_map_is_got_by_its_name(server: tuple[Server, int], kube: Kube) -> None:
+    await kube.get("ConfigMap", "ml", "company")
+    assert server[0].requests == [("GET", "/api/v1/namespaces/ml/configmaps/company", None, None)]

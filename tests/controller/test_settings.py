@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 
 import pytest
@@ -60,3 +61,93 @@ def test_variables_that_a_chart_leaves_empty_count_as_not_set() -> None:
 def test_only_urls_on_the_list_are_allowed(url: str, allowed: bool) -> None:
     settings = Settings("x", "y", prometheus_url="http://prometheus:9090", prometheus_allowed=("http://a:9090/prom",))
     assert settings.allows(url) is allowed
+
+
+def test_the_operators_own_access_can_be_set() -> None:
+    settings = Settings.from_environment(
+        {
+            "LOSSGATE_PROMETHEUS_URL": "https://prometheus.example.com/prom/",
+            "LOSSGATE_PROMETHEUS_HEADERS": '{"X-Scope-OrgID": "a|b", "X-A": "1"}',
+            "LOSSGATE_PROMETHEUS_USERNAME_FILE": "/etc/prometheus/username",
+            "LOSSGATE_PROMETHEUS_PASSWORD_FILE": "/etc/prometheus/password",
+            "LOSSGATE_PROMETHEUS_CA_FILE": "/etc/prometheus/ca.crt",
+        }
+    )
+    assert settings.prometheus_headers == (("X-A", "1"), ("X-Scope-OrgID", "a|b"))
+    assert settings.prometheus_username_file == "/etc/prometheus/username"
+    assert settings.prometheus_password_file == "/etc/prometheus/password"
+    assert settings.prometheus_ca_file == "/etc/prometheus/ca.crt"
+    assert settings.has_credentials
+    token = Settings.from_environment({"LOSSGATE_PROMETHEUS_TOKEN_FILE": "/var/run/token"})
+    assert token.prometheus_token_file == "/var/run/token"
+    assert token.has_credentials
+    assert not Settings.from_environment({"LOSSGATE_PROMETHEUS_TOKEN_FILE": ""}).has_credentials
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"URL": "https://me:s3cr3t@prometheus"}, "LOSSGATE_PROMETHEUS_URL: write the base URL"),
+        ({"URL": "https://prometheus/?token=s3cr3t"}, "LOSSGATE_PROMETHEUS_URL: write the base URL"),
+        ({"URL": "prometheus:9090"}, "LOSSGATE_PROMETHEUS_URL: write the base URL"),
+        ({"HEADERS": "X-Scope-OrgID: s3cr3t"}, "LOSSGATE_PROMETHEUS_HEADERS: write a JSON object"),
+        ({"HEADERS": '["s3cr3t"]'}, "LOSSGATE_PROMETHEUS_HEADERS: write a JSON object"),
+        ({"HEADERS": '{"X-Scope-OrgID": 1}'}, "LOSSGATE_PROMETHEUS_HEADERS: write a JSON object"),
+        ({"HEADERS": '{"X-A": "s3cr3t\\r\\nX-B: 1"}'}, "the value of the header X-A"),
+        ({"HEADERS": '{"X A": "s3cr3t"}'}, "'X A' is no header"),
+        ({"HEADERS": '{"Authorization": "s3cr3t"}'}, "credentials are read from files"),
+        ({"USERNAME_FILE": "/a"}, "set both LOSSGATE_PROMETHEUS_USERNAME_FILE"),
+        ({"PASSWORD_FILE": "/a"}, "set both LOSSGATE_PROMETHEUS_USERNAME_FILE"),
+        ({"TOKEN_FILE": "/a", "USERNAME_FILE": "/b", "PASSWORD_FILE": "/c"}, "not both"),
+    ],
+)
+def test_settings_that_cannot_be_meant_stop_the_start(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        Settings.from_environment({f"LOSSGATE_PROMETHEUS_{name}": value for name, value in environment.items()})
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "HTTPS://prometheus.example.com",
+        "https://PROMETHEUS.example.com",
+        "https://prometheus.example.com.",
+        "https://prometheus.example.com:443",
+        "https://prometheus.example.com/.",
+        "https://prometheus.example.com/./",
+        "https://prometheus.example.com/a/..",
+        "https://prometheus.example.com//prom",
+        "https://prometheus.example.com/%70rom",
+        "https://prometheus.example.com/prom/..",
+        "https://prometheus.example.com/prom/.",
+        "https://prometheus.example.com/prom?a",
+        "https://prometheus.example.com/prom#a",
+        "https://prometheus.example.com\\@evil.example",
+        "https://evil.example\\@prometheus.example.com",
+        "https://a@prometheus.example.com",
+        "https://prometheus.example.com@evil.example",
+        "https://prometheus.example.com/prom\n",
+        " https://prometheus.example.com/prom",
+        "https://prometheus.example.com/prom\x00",
+        "https://prometheus.example.com,https://evil.example",
+        "https://prometheus.example.c\u03bfm",
+        "//prometheus.example.com/prom",
+        "https:prometheus.example.com/prom",
+        "/",
+        "//",
+    ],
+)
+def test_other_spellings_of_a_listed_address_are_refused(url: str) -> None:
+    settings = Settings(
+        "x",
+        "y",
+        prometheus_url="https://prometheus.example.com",
+        prometheus_allowed=("https://prometheus.example.com/prom",),
+    )
+    assert not settings.allows(url)
+    assert not Settings("x", "y").allows(url), "without a list nothing is allowed"
+
+
+def test_no_text_of_the_settings_holds_a_header() -> None:
+    assert "s3cr3t" not in repr(Settings("x", "y", prometheus_headers=(("X-A", "s3cr3t"),)))

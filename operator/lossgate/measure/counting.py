@@ -151,6 +151,13 @@ def check(scope: Scope, targets: Sequence[Target], at: float) -> None:
     if len(set(targets)) < len(targets) or any(not t.namespace or not t.revision for t in targets):
         what = "two versions, or one without a name, match the same series"
         raise AmbiguousSeries(what, question, "ask for every version once, by namespace and revision")
+    if not all(_is_text(value) for t in targets for value in (t.namespace, t.revision, *(v for _, v in t.matchers))):
+        what = "a value holds half of a character, which is no text that could be asked for"
+        raise AmbiguousSeries(what, question, "write the values of loss.selector in UTF-8")
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def group_labels(scope: Scope, targets: Sequence[Target]) -> tuple[str, ...]:

@@ -6,17 +6,21 @@ import re
 from collections.abc import Iterable
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\ufffd": "\\ufffd"}
 _REGEX_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 def is_label_name(name: str) -> bool:
-    """Return whether a name may stand unquoted in matchers and groupings."""
-    return _LABEL_NAME.fullmatch(name) is not None
+    """Return whether a name may stand unquoted in matchers and groupings, where some words are numbers to PromQL."""
+    return _LABEL_NAME.fullmatch(name) is not None and name.lower() not in ("inf", "nan")
 
 
 def quoted(text: str) -> str:
-    """Return a double-quoted PromQL string that stands for exactly this text (escapes are those of Go)."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    """Return a double-quoted PromQL string that stands for exactly this text (escapes are those of Go).
+
+    The replacement character is escaped because Prometheus takes a bare one for broken UTF-8 and refuses the query.
+    """
+    return '"' + "".join(_ESCAPES.get(character, character) for character in text) + '"'
 
 
 def matching_any(label: str, values: Iterable[str]) -> str:
