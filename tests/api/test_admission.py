@@ -27,6 +27,7 @@ LABEL = "write the name of a metric label: letters, digits and _, not empty, not
 APART = "write the label that tells the versions apart"
 PORT = 'write the name or number of a port that a container of spec.template declares (the default is "http")'
 HOST = "write a host name in lower case without scheme or port"
+ONE_ROUTE = "write exactly one of gateway (the operator creates the HTTPRoute) and routeRef (the HTTPRoute is yours"
 
 CONTAINER: dict[str, Any] = {"name": "model", "ports": [{"name": "http", "containerPort": 8000}]}
 
@@ -130,6 +131,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"traffic": {"gateway": {"hostnames": ["http://a.b"]}}}, "spec.traffic.gateway.hostnames[0]", HOST),
     ({"traffic": {"gateway": {"hostnames": ["Digits.example.com"]}}}, "spec.traffic.gateway.hostnames[0]", HOST),
     ({"traffic": {"gateway": {"hostnames": ["a.b", "a.b"]}}}, "spec.traffic.gateway.hostnames[1]", "Duplicate value"),
+    ({"traffic": {"routeRef": {"name": "digits"}}}, "spec.traffic", ONE_ROUTE),
+    ({"traffic": {"routeRef": {"name": "ml/Digits"}}}, "spec.traffic.routeRef.name", "write the name of an HTTPRoute"),
+    ({"traffic": {"routeRef": {"name": "digits", "ruleName": ""}}}, "spec.traffic.routeRef.ruleName", "at least 1"),
 ]
 
 ACCEPTED: list[dict[str, Any]] = [
@@ -292,3 +296,48 @@ def test_an_autoscaler_can_set_and_read_the_size(apiserver: ApiServer, rollout: 
 
 def test_the_size_is_checked_also_where_an_autoscaler_sets_it(apiserver: ApiServer, rollout: str) -> None:
     assert "less than or equal to 1000" in apiserver.kubectl("scale", rollout, "--replicas=1001").stderr
+
+
+@pytest.mark.parametrize("reference", [{"name": "digits"}, {"name": "models.example", "ruleName": "predict"}])
+def test_a_route_of_the_users_own_is_accepted(apiserver: ApiServer, reference: dict[str, str]) -> None:
+    manifest = rollouts.minimal()
+    manifest["spec"]["traffic"] = {"routeRef": reference}
+    apiserver.must("create", "--dry-run=server", "-f", "-", manifest=manifest)
+
+
+def test_no_route_at_all_is_refused(apiserver: ApiServer) -> None:
+    manifest = rollouts.minimal()
+    manifest["spec"]["traffic"] = {}
+    answer = refused(apiserver, manifest)
+    assert "spec.traffic: " in answer
+    assert ONE_ROUTE in answer
+
+
+@pytest.mark.parametrize(
+    ("phase", "is_refused"),
+    [
+        (None, False),
+        (Phase.INITIALIZING, False),
+        (Phase.HEALTHY, False),
+        (Phase.PROGRESSING, True),
+        (Phase.PAUSED, True),
+        (Phase.PROMOTING, True),
+        (Phase.ROLLING_BACK, True),
+        (Phase.ROLLED_BACK, False),
+    ],
+)
+def test_the_route_is_not_exchanged_while_a_canary_may_get_requests(
+    apiserver: ApiServer, rollout: str, phase: Phase | None, is_refused: bool
+) -> None:
+    if phase is not None:
+        write_status(apiserver, {"phase": phase.value})
+
+    def patched(traffic: dict[str, Any]) -> tuple[int, str]:
+        patch = json.dumps({"spec": {"traffic": traffic}})
+        done = apiserver.kubectl("patch", rollout, "--type=merge", "--dry-run=server", "-p", patch)
+        return done.returncode, done.stderr
+
+    assert patched({"gateway": {"parentRefs": [{"name": "other"}]}})[0] == 0, "an own route is followed at any time"
+    code, answer = patched({"gateway": None, "routeRef": {"name": "models"}})
+    assert (code != 0) is is_refused
+    assert not is_refused or "wait until the rollout in flight has ended" in answer
