@@ -44,6 +44,7 @@ IN_UNITS = {"gate": {"absoluteMargin": "0.01"}}
 VERSION = 'write a query that names the version, such as by revision="$revision" or service="$service"'
 NAMES_AFTER_A_DOLLAR = "write only these names after a $: $namespace, $rollout, $revision, $service, $interval"
 QUERY = 'sum(rate(errors_total{revision="$revision"}[$interval]))'
+ONE_ROUTE = "write exactly one of gateway (the operator creates the HTTPRoute) and routeRef (the HTTPRoute is yours"
 
 CONTAINER: dict[str, Any] = {"name": "model", "ports": [{"name": "http", "containerPort": 8000}]}
 
@@ -279,6 +280,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (guardrails({"interval": "90"}), "spec.guardrails[0].interval", "write a duration of whole seconds from 1s to 1h"),
     (guardrails({"interval": "29s"}), "spec.guardrails", "write an interval that is not shorter than loss.interval"),
     (guardrails(*({"name": f"g{number}"} for number in range(17))), "spec.guardrails", "must have at most 16 items"),
+    ({"traffic": {"routeRef": {"name": "digits"}}}, "spec.traffic", ONE_ROUTE),
+    ({"traffic": {"routeRef": {"name": "ml/Digits"}}}, "spec.traffic.routeRef.name", "write the name of an HTTPRoute"),
+    ({"traffic": {"routeRef": {"name": "digits", "ruleName": ""}}}, "spec.traffic.routeRef.ruleName", "at least 1"),
 ]
 
 ACCEPTED: list[dict[str, Any]] = [
@@ -498,3 +502,48 @@ def test_an_autoscaler_can_set_and_read_the_size(apiserver: ApiServer, rollout: 
 
 def test_the_size_is_checked_also_where_an_autoscaler_sets_it(apiserver: ApiServer, rollout: str) -> None:
     assert "less than or equal to 1000" in apiserver.kubectl("scale", rollout, "--replicas=1001").stderr
+
+
+@pytest.mark.parametrize("reference", [{"name": "digits"}, {"name": "models.example", "ruleName": "predict"}])
+def test_a_route_of_the_users_own_is_accepted(apiserver: ApiServer, reference: dict[str, str]) -> None:
+    manifest = rollouts.minimal()
+    manifest["spec"]["traffic"] = {"routeRef": reference}
+    apiserver.must("create", "--dry-run=server", "-f", "-", manifest=manifest)
+
+
+def test_no_route_at_all_is_refused(apiserver: ApiServer) -> None:
+    manifest = rollouts.minimal()
+    manifest["spec"]["traffic"] = {}
+    answer = refused(apiserver, manifest)
+    assert "spec.traffic: " in answer
+    assert ONE_ROUTE in answer
+
+
+@pytest.mark.parametrize(
+    ("phase", "is_refused"),
+    [
+        (None, False),
+        (Phase.INITIALIZING, False),
+        (Phase.HEALTHY, False),
+        (Phase.PROGRESSING, True),
+        (Phase.PAUSED, True),
+        (Phase.PROMOTING, True),
+        (Phase.ROLLING_BACK, True),
+        (Phase.ROLLED_BACK, False),
+    ],
+)
+def test_the_route_is_not_exchanged_while_a_canary_may_get_requests(
+    apiserver: ApiServer, rollout: str, phase: Phase | None, is_refused: bool
+) -> None:
+    if phase is not None:
+        write_status(apiserver, {"phase": phase.value})
+
+    def patched(traffic: dict[str, Any]) -> tuple[int, str]:
+        patch = json.dumps({"spec": {"traffic": traffic}})
+        done = apiserver.kubectl("patch", rollout, "--type=merge", "--dry-run=server", "-p", patch)
+        return done.returncode, done.stderr
+
+    assert patched({"gateway": {"parentRefs": [{"name": "other"}]}})[0] == 0, "an own route is followed at any time"
+    code, answer = patched({"gateway": None, "routeRef": {"name": "models"}})
+    assert (code != 0) is is_refused
+    assert not is_refused or "wait until the rollout in flight has ended" in answer

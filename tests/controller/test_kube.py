@@ -76,6 +76,14 @@ async def kube(server: tuple[Server, int], counted: list[tuple[str, str, int]]) 
     await kube.close()
 
 
+async def test_json_patch_says_that_it_is_one(kube: Kube, server: tuple[Server, int]) -> None:
+    operations = [{"op": "test", "path": "/metadata/resourceVersion", "value": "7"}]
+    await kube.json_patch("HTTPRoute", "ml", "models", operations)
+    path = "/apis/gateway.networking.k8s.io/v1/namespaces/ml/httproutes/models"
+    assert server[0].requests == [("PATCH", path, "application/json-patch+json", operations)]
+    assert server[0].queries == [{"fieldManager": "lossgate"}]
+
+
 BODY = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "digits-1", "namespace": "ml"}}
 ROLLOUT = {"kind": names.KIND, "metadata": {"name": "digits", "namespace": "ml", "resourceVersion": "7"}, "status": {}}
 

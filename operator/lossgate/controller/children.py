@@ -29,21 +29,27 @@ class Children:
     indices: Mapping[str, Index]
     _written: dict[tuple[str, Key], dict[str, Body]] = field(default_factory=dict)
     """Answers to our own writes, by kind and rollout, until the watches deliver them: nothing is written twice."""
+    _unseen_routes: set[tuple[Key, str]] = field(default_factory=set)
+    """Routes as written that no turn has seen yet."""
 
     def wrote(self, key: Key, body: Body) -> None:
         """Take note of a child as the API server stored it after a write."""
         if body["kind"] == "HTTPRoute":
             body = routes.kept(body)
+            self._unseen_routes.add((key, body["metadata"]["name"]))
         self._written.setdefault((body["kind"], key), {})[body["metadata"]["name"]] = body
 
     def gone(self, kind: str, key: Key, name: str) -> None:
         """Forget a child that was deleted."""
         self._written.get((kind, key), {}).pop(name, None)
+        if kind == "HTTPRoute":
+            self._unseen_routes.discard((key, name))
 
     def forget(self, key: Key) -> None:
         """Forget the children of a ModelRollout that was deleted."""
         for kind in self.indices:
-            self._written.pop((kind, key), None)
+            for name in self._written.pop((kind, key), {}):
+                self._unseen_routes.discard((key, name))
 
     def of(self, kind: str, key: Key, owner: Owner) -> list[Body]:
         """Return a rollout's children of a kind; EndpointSlices belong to its Services and carry no owner of ours."""
@@ -70,15 +76,22 @@ class Children:
         return None
 
     def route(self, key: Key, name: str) -> Body | None:
-        """Return the HTTPRoute of a name that a rollout uses, whoever owns it, or None if there is none."""
+        """Return the HTTPRoute of a name that a rollout uses, whoever owns it, or None if there is none.
+
+        What the rollout wrote itself is returned once before anything later: else it would never be known that the
+        weights were in place before somebody quicker than the watch changed them.
+        """
         delivered = next(iter(self.indices["HTTPRoute"].get(Key(key.namespace, name), ())), None)
         written = self._written.get(("HTTPRoute", key), {})
         if name not in written:
             return delivered
-        if delivered is not None and resource_version(delivered) >= resource_version(written[name]):
-            del written[name]
-            return delivered
-        return written[name]
+        is_unseen = (key, name) in self._unseen_routes
+        self._unseen_routes.discard((key, name))
+        if delivered is None or resource_version(delivered) < resource_version(written[name]):
+            return written[name]
+        own = written.pop(name)
+        is_overtaken = resource_version(delivered) > resource_version(own)
+        return own if is_unseen and is_overtaken else delivered
 
     def addresses(self, key: Key, name: str, revision: Revision) -> tuple[str, ...]:
         """Return `address:port` of every endpoint of a revision behind one of the rollout's Services."""

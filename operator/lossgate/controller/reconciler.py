@@ -130,6 +130,8 @@ class Reconciler:
         owner = Owner(key.name, key.namespace, body["metadata"]["uid"])
         router = routers.of(owner, spec)
         route = self._children.route(key, router.route_name)
+        if self._children.route(key, router.route_name) is not route:
+            self._queue.add(key)  # somebody was quicker than the watch: this turn sees our write, the next one theirs
         rivals = {other.name for other in self._references.of(key.namespace, router.route_name)} - {key.name}
         snapshot = self._observer.see(body, spec, self._obstacles.get(key), route, rivals)
         now = self._clock()
@@ -153,7 +155,7 @@ class Reconciler:
                 _log.info("%s/%s: %s", *key, write)
                 await applier.apply(write)
                 if isinstance(write, SetWeights):
-                    self._queue.add(key)  # seen in place before anybody else can have changed it
+                    self._queue.add(key)
         except Refused as refused:
             obstacle = refused.obstacle
         finally:

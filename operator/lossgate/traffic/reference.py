@@ -87,7 +87,7 @@ class ReferencedRoute:
         rules = body["spec"].get("rules") or ()
         wanted = self.reference.rule_name
         named = [index for index, rule in enumerate(rules) if wanted is None or rule.get("name") == wanted]
-        if not named:
+        if wanted is not None and not named:
             return self._fault(Reason.ROUTE_NOT_FOUND, self._missing_rule(rules))
         places = {index: self._places(rules[index]) for index in named}
         complete = [index for index, (stable, canary) in places.items() if stable and canary]
