@@ -233,6 +233,8 @@ REASONS: Mapping[ConditionType, frozenset[Reason]] = {
             Reason.ABORTED,
             Reason.REQUESTED,
             Reason.ANALYSIS_SKIPPED,
+            Reason.GUARDRAIL_FAILED,
+            Reason.GUARDRAIL_PENDING,
             Reason.INSUFFICIENT_CAPACITY,
         }
     ),

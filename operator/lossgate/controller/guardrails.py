@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from lossgate.api import names
 from lossgate.api.guardrails import Guardrail, Preset
 from lossgate.api.names import Revision
+from lossgate.api.owner import Owner
 from lossgate.api.reasons import Reason
 from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
@@ -22,6 +23,7 @@ from lossgate.measure.templates import resolve
 from lossgate.rollout.guardrail_seen import GuardrailSeen, NoValue, Reading, Unreadable, Value
 from lossgate.rollout.guardrails import GuardrailWanted, wanted
 from lossgate.rollout.snapshot import Snapshot
+from lossgate.traffic import routers
 
 QUERIES_AT_ONCE_PER_ROLLOUT = 2
 GRACE_SECONDS = 0.2
@@ -173,7 +175,8 @@ class GuardrailWatch:
         seconds = int(guardrail.step_seconds(snapshot.spec.loss.interval_seconds))
         if guardrail.preset is Preset.ENVOY_GATEWAY_ERROR_RATE:
             addresses = self._children.addresses(key, service, revision)
-            query = envoy_gateway.error_rate(key.namespace, names.route(key.name), addresses, seconds)
+            route = routers.of(Owner(key.name, key.namespace, ""), snapshot.spec).route_name
+            query = envoy_gateway.error_rate(key.namespace, route, addresses, seconds)
             return query, False
         values = {
             "namespace": key.namespace,

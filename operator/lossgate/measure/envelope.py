@@ -82,9 +82,8 @@ def check(
     data = data if isinstance(data, dict) else {}
     kind = data.get("resultType")
     if kind != shape.kind or not isinstance(data.get("result"), list):
-        what = (
-            f"the answer holds {_shown(access.without_secrets(repr(kind)))} where a {shape.kind} of series is expected"
-        )
+        found = _shown(access.without_secrets(repr(kind)))
+        what = f"the answer holds {found} where a {shape.kind} of series is expected"
         raise EvidenceIncomplete(what, question, shape.wrong_kind)
 
 

@@ -14,7 +14,7 @@ from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import GuardrailStatus, RolloutStatus
-from lossgate.rollout import looks, rollback
+from lossgate.rollout import looks, rollback, skip
 from lossgate.rollout.draft import Draft
 from lossgate.rollout.guardrail_seen import GuardrailSeen, NoValue, Reading, Unreadable, Value
 from lossgate.rollout.snapshot import Snapshot
@@ -95,7 +95,12 @@ def rolled_back(draft: Draft) -> bool:
 
 
 def blocker(draft: Draft) -> str | None:
-    """Return why the step must not be left upwards: which guardrail did not pass its last evaluation in it."""
+    """Return why the step must not be left upwards: which guardrail did not pass its last evaluation in it.
+
+    A canary that comes in without analysis is not evaluated, and a person's order to promote asks for no proof.
+    """
+    if skip.is_on(draft) or draft.status.promote_requested is not None:
+        return None
     spec = draft.snapshot.spec
     known = {status.name: status for status in draft.status.guardrails}
     for guardrail in spec.guardrails:
@@ -122,6 +127,8 @@ def is_awaited(draft: Draft) -> bool:
 
     Not for ever: where answers always come late, the last one counts, as long as it is not stale.
     """
+    if skip.is_on(draft) or draft.status.promote_requested is not None:
+        return False
     look_seconds = draft.snapshot.spec.loss.interval_seconds
     return any(
         0 <= _late_seconds(draft, guardrail) < min(guardrail.step_seconds(look_seconds), AWAITED_SECONDS)
