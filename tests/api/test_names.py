@@ -40,3 +40,9 @@ def test_all_names_of_the_longest_rollout_fit_a_label() -> None:
         names.route(rollout),
     )
     assert max(len(child) for child in children) <= 63
+
+
+def test_null_field_is_one_that_is_not_there() -> None:
+    spec = {"containers": [{"name": "model"}]}
+    nulls = {"containers": [{"name": "model", "resources": None}], "volumes": None}
+    assert names.revision_name("digits", {"spec": nulls}, "v1") == names.revision_name("digits", {"spec": spec}, "v1")

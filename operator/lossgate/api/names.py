@@ -36,9 +36,19 @@ Revision = NewType("Revision", str)
 
 
 def revision_name(rollout: str, template: Mapping[str, Any], model_version: str) -> Revision:
-    """Return the revision that a pod template and model version make: equal inputs give equal names."""
-    canonical = json.dumps({"template": template, "version": model_version}, sort_keys=True, separators=(",", ":"))
+    """Return the revision that a pod template and model version make: equal inputs give equal names.
+
+    A field that is null is one that is not there: `kubectl apply` removes it, `kubectl create` stores it.
+    """
+    made_of = {"template": _without_nulls(template), "version": model_version}
+    canonical = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
     return Revision(f"{rollout}-{hashlib.sha256(canonical.encode()).hexdigest()[:_HASH_LENGTH]}")
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def stable_service(rollout: str) -> str:

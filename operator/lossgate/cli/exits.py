@@ -19,11 +19,21 @@ class Status(IntEnum):
     """Exit statuses of the commands that answer a question."""
 
     NON_INFERIOR = 0
+    DONE = 0
+    """The same number, for commands that judge nothing."""
     HARM = 1
     INCONCLUSIVE = 2
     """Also Hold; for a plan, that a step cannot conclude in time."""
+    REFUSED = 3
+    """The operator refused the command, or there is nothing that it could be about."""
+    UNANSWERED = 4
+    """Nobody acted on the command in time, or another one took its place."""
+    DECLINED = 5
+    """The person at the terminal said no; nothing was sent."""
     USAGE = 64
     """EX_USAGE of sysexits.h: wrong use or bad data."""
+    UNAVAILABLE = 69
+    """EX_UNAVAILABLE: the API server did not answer, or said no."""
     CRASHED = 70
     """EX_SOFTWARE: a defect of this program."""
     INTERRUPTED = 130
@@ -39,6 +49,12 @@ class BadData(click.ClickException):
     """The input cannot be used; the message says where and what to do."""
 
     exit_code = Status.USAGE
+
+
+class Unavailable(click.ClickException):
+    """The cluster cannot be asked; the message says what is missing."""
+
+    exit_code = Status.UNAVAILABLE
 
 
 class Program(click.Group):
@@ -69,6 +85,8 @@ class Question(click.Command):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(Status.PIPE_CLOSED)
         except KeyboardInterrupt:
+            ctx.exit(Status.INTERRUPTED)
+        except click.Abort:  # Ctrl-C or the end of input at a question
             ctx.exit(Status.INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit):
             raise

@@ -8,8 +8,11 @@ import logging
 import click
 
 from lossgate.cli.exits import Program
+from lossgate.cli.orders import COMMANDS
 from lossgate.cli.plan import plan
 from lossgate.cli.replay import replay
+from lossgate.cli.revision import revision
+from lossgate.cli.status import status
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,3 +35,7 @@ def operator() -> None:
 
 main.add_command(replay)
 main.add_command(plan)
+main.add_command(status)
+main.add_command(revision)
+for order in COMMANDS:
+    main.add_command(order)
