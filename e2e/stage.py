@@ -51,11 +51,11 @@ class Stage:
         self.namespace = namespace
         self._model_image = model_image
 
-    def open(self) -> None:
-        """Create the namespace, restricted as production would have it, with the label joiner on its way."""
+    def open(self, *, joiner: bool = True) -> None:
+        """Create the namespace, restricted as production would have it, with the label joiner on its way if wanted."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}})
-        for body in self.manifests("joiner.yaml"):
+        for body in self.manifests("joiner.yaml") if joiner else []:
             self.apply(body)
 
     def start_client(self, rate: float = 250.0) -> None:

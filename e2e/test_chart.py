@@ -125,7 +125,7 @@ def test_operator_of_one_namespace_needs_no_right_beyond_it(
     team = Stage(cluster, TEAM_NAMESPACE, model_image=images.model.name)
     for other in (abandoned, team):
         other.close()
-        other.open()
+        other.open(joiner=False)
     abandoned.apply(abandoned.named("abandoned"))
     abandoned.wait_for(lambda seen: seen.get("phase") == "Healthy", 180, "abandoned serves", "abandoned")
     abandoned.apply(abandoned.named("abandoned", "v2"))
