@@ -11,13 +11,16 @@ from click.testing import CliRunner, Result
 
 from lossgate.api.spec import RolloutSpec
 from lossgate.cli.main import main
+from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
 from lossgate.controller.observe import Observer
+from lossgate.controller.references import References
 from lossgate.controller.settings import Settings
 from lossgate.measure.prometheus import PrometheusSource
 from tests import rollouts
 from tests.apiserver import ApiServer, as_json
 from tests.controller.cluster import CHILD_KINDS
+from tests.controller.fake_kube import FakeKube, Storage
 
 UNUSUAL = """\
 # Everything here is read otherwise by another YAML parser.
@@ -51,7 +54,9 @@ def revision(file: Path | str, stdin: str | None = None) -> Result:
 
 
 def as_the_operator_has_it(body: dict[str, Any]) -> str:
-    observer = Observer(Children({kind: {} for kind in CHILD_KINDS}), PrometheusSource(), Settings("lossgate", "pod-1"))
+    settings, kube = Settings("lossgate", "pod-1"), FakeKube(Storage())
+    children = Children({kind: {} for kind in CHILD_KINDS})
+    observer = Observer(children, PrometheusSource(), settings, Accesses(settings, References(kube)))
     return observer.see(body, RolloutSpec.model_validate(body["spec"]), None).target
 
 

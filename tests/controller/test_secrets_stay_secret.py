@@ -15,6 +15,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from lossgate.api.reasons import ConditionType, Phase, Reason
+from lossgate.api.spec import RolloutSpec
 from lossgate.controller.kube import KubeError
 from lossgate.controller.settings import Settings
 from lossgate.measure.errors import MeasurementError
@@ -129,7 +130,7 @@ class Stage:
             if place[0] not in ("Secret", "ConfigMap"):
                 stored.append(json.dumps(body, ensure_ascii=False))
         shown = generate_latest(self.process.metrics.registry).decode()
-        spec = repr(self.process.reconciler._parse(PLACE[1:], self.cluster.storage.objects[PLACE]))  # type: ignore[arg-type]
+        spec = repr(RolloutSpec.model_validate(self.cluster.storage.objects[PLACE]["spec"]))
         known = repr((self.settings, self.process.reconciler._observer._accesses._references._entries))
         return [*logged, *stored, shown, spec, known, *self.source.said]
 

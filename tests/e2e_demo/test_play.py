@@ -42,7 +42,7 @@ class ScriptedStage(Stage):
         self._shown = 0
         self.applied: list[str] = []
 
-    def apply(self, body: Any) -> str:
+    def apply(self, body: Any, *options: str) -> str:
         self.applied.append(body["spec"]["model"]["version"])
         return "applied"
 

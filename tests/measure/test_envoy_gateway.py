@@ -42,7 +42,7 @@ def series(prometheus: PrometheusServer, cluster: str, endpoint: str, proxy: str
 async def asked(prometheus: PrometheusServer, namespace: str, *endpoints: str) -> InstantAnswer:
     source = PrometheusInstant()
     query = error_rate(namespace, "digits", endpoints, 60)
-    answer = await source.instant(InstantRequest(Access(prometheus.url), query, AT, custom=False))
+    answer = await source.instant(InstantRequest(Access(prometheus.url), query, AT))
     await source.close()
     return answer
 

@@ -34,8 +34,8 @@ def one(value: str, at: float = AT) -> dict[str, object]:
     return {"metric": {}, "value": [at, value]}
 
 
-def ask(url: str, *, custom: bool = True) -> InstantRequest:
-    return InstantRequest(Access(url), QUERY, AT, custom)
+def ask(url: str, *, token: str | None = None) -> InstantRequest:
+    return InstantRequest(Access(url, token=token), QUERY, AT)
 
 
 async def told(source: PrometheusInstant, answer: Answer) -> InstantAnswer:
@@ -124,16 +124,12 @@ async def test_refusal_is_a_reason(numbers: PrometheusInstant, status: int) -> N
     assert error.reason is Reason.METRICS_UNREACHABLE
 
 
-async def test_custom_and_generated_queries_share_no_session(numbers: PrometheusInstant) -> None:
+async def test_credentials_go_with_their_own_questions_only(numbers: PrometheusInstant) -> None:
     with FakeServer(success([one("1")], "vector")) as server:
-        await numbers.instant(ask(server.url, custom=False))
-        await numbers.instant(ask(server.url, custom=True))
-    sessions = {custom: session for (_, custom), session in numbers._sessions.items()}
-    assert sessions[True] is not sessions[False]
-
-
-def test_query_is_custom_unless_somebody_says_otherwise() -> None:
-    assert InstantRequest(Access("http://prometheus:9090"), QUERY, AT).custom
+        for token in ("a", None, "b"):
+            await numbers.instant(ask(server.url, token=token))
+    sent = [request.headers.get("Authorization") for request in server.requests]
+    assert sent == ["Bearer a", None, "Bearer b"]
 
 
 async def test_query_that_hangs_is_given_up_and_keeps_no_look_waiting() -> None:

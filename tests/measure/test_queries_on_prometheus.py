@@ -158,9 +158,8 @@ def test_each_odd_character_is_read_back(prometheus: PrometheusServer, character
 @pytest.mark.parametrize("place", ["namespace", "revision", "matchers"])
 def test_half_a_character_is_refused_before_anything_is_asked(place: str) -> None:
     half = "\ud800"
-    target = replace(
-        Target("ml", "digits-1", (("a", "b"),)), **{place: (("a", half),) if place == "matchers" else half}
-    )
+    broken: dict[str, Any] = {place: (("a", half),) if place == "matchers" else half}
+    target = replace(Target("ml", "digits-1", (("a", "b"),)), **broken)
     request = LookRequest(Scope(Access("http://p"), NAMES, "revision"), 30, 300, 300, (target,))
     with pytest.raises(AmbiguousSeries, match="no text"):
         look_query(request)

@@ -130,7 +130,7 @@ class GuardrailWatch:
             return NoValue(str(error))
 
         async def ask(access: Access) -> tuple[Question, InstantAnswer]:
-            request = InstantRequest(access, query, int(want.end), custom=is_custom)
+            request = InstantRequest(access, query, int(want.end))
             return Question(access.url, query, request.at), await self._ask(request, rollout)
 
         try:

@@ -171,16 +171,11 @@ class MetricSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InstantRequest:
-    """Asks for the one number that a query has at `at` (Unix seconds).
-
-    A custom query is a user's own text and may read anything: the operator's credentials are never sent with it. Only
-    who wrote the query, and confined it to the rollout's namespace, may say that it is not custom.
-    """
+    """Asks for the one number that a query has at `at` (Unix seconds)."""
 
     access: Access
     query: str
     at: int
-    custom: bool = True
 
 
 @dataclass(frozen=True, slots=True)
