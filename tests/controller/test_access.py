@@ -419,6 +419,14 @@ async def test_the_operators_password_and_authority(tmp_path: Path, authority: A
     assert "is no authority to trust" in await world.failure()
 
 
+@pytest.mark.parametrize(("url", "warned"), [("http://plain:9090", True), (DEFAULT, False), (None, False)])
+def test_the_operators_credentials_in_the_clear_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, url: str | None, warned: bool
+) -> None:
+    World(settings_with(tmp_path, prometheus_url=url))
+    assert ("readable on the way" in caplog.text) is warned
+
+
 def test_every_field_that_lets_in_replaces_the_operators() -> None:
     fields: dict[str, Any] = {
         "url": THEIRS,
