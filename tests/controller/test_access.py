@@ -269,6 +269,7 @@ async def test_secrets_are_not_even_read_for_an_address_that_is_not_allowed(worl
 async def test_no_default_address(tmp_path: Path) -> None:
     world = World(settings_with(tmp_path, prometheus_url=None))
     assert "no address" in await world.failure(headers=TENANT)
+    assert "set spec.loss.prometheus.url" in await world.failure()
     with pytest.raises(NoAccess):
         await world.access(generated=False)
 
