@@ -269,6 +269,7 @@ async def test_secrets_are_not_even_read_for_an_address_that_is_not_allowed(worl
 async def test_no_default_address(tmp_path: Path) -> None:
     world = World(settings_with(tmp_path, prometheus_url=None))
     assert "no address" in await world.failure(headers=TENANT)
+    assert "set spec.loss.prometheus.url" in await world.failure()
     with pytest.raises(NoAccess):
         await world.access(generated=False)
 
@@ -417,6 +418,14 @@ async def test_the_operators_password_and_authority(tmp_path: Path, authority: A
     assert await world.access(url=DEFAULT) == Access(DEFAULT)
     (tmp_path / "ca").write_text("no certificate")
     assert "is no authority to trust" in await world.failure()
+
+
+@pytest.mark.parametrize(("url", "warned"), [("http://plain:9090", True), (DEFAULT, False), (None, False)])
+def test_the_operators_credentials_in_the_clear_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, url: str | None, warned: bool
+) -> None:
+    World(settings_with(tmp_path, prometheus_url=url))
+    assert ("readable on the way" in caplog.text) is warned
 
 
 def test_every_field_that_lets_in_replaces_the_operators() -> None:

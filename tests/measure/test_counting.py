@@ -95,3 +95,16 @@ def test_a_dollar_in_a_metric_name_is_no_group() -> None:
     names = SeriesNames("c$1", "s", "q", "f", "p")
     query = baseline_query(BaselineRequest(Scope(Access(URL), names, "revision"), 300, STABLE))
     assert '"lossgate_counter", "c$$1", "", ""' in query
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target("ml\ud800", "digits-1"),
+        Target("ml", "digits-1\udfff"),
+        Target("ml", "digits-1", (("model", "a\udc80"),)),
+    ],
+)
+def test_half_a_character_is_refused_before_anything_is_asked(target: Target) -> None:
+    with pytest.raises(AmbiguousSeries, match="no text that could be asked for"):
+        look_query(a_request(URL, target))

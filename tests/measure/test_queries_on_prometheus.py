@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,11 +13,9 @@ from hypothesis import strategies as st
 
 from lossgate.measure.access import Access
 from lossgate.measure.counting import baseline_query, look_query
-from lossgate.measure.errors import AmbiguousSeries
 from lossgate.measure.promql import quoted
 from lossgate.measure.source import BaselineRequest, LookRequest, Scope, SeriesNames, Target
 from tests.measure.prometheus_server import PrometheusServer
-from tests.measure.requests_made import NAMES
 
 pytestmark = pytest.mark.prometheus
 
@@ -153,13 +150,3 @@ def test_each_odd_character_is_read_back(prometheus: PrometheusServer, character
     session = requests.Session()
     (selector,) = selectors(parsed(session, prometheus, f"{{a={quoted('x' + character)}}}"))
     assert selector["matchers"][0]["value"] == "x" + character
-
-
-@pytest.mark.parametrize("place", ["namespace", "revision", "matchers"])
-def test_half_a_character_is_refused_before_anything_is_asked(place: str) -> None:
-    half = "\ud800"
-    broken: dict[str, Any] = {place: (("a", half),) if place == "matchers" else half}
-    target = replace(Target("ml", "digits-1", (("a", "b"),)), **broken)
-    request = LookRequest(Scope(Access("http://p"), NAMES, "revision"), 30, 300, 300, (target,))
-    with pytest.raises(AmbiguousSeries, match="no text"):
-        look_query(request)

@@ -30,6 +30,8 @@ class OwnAccess:
             NoAccess: There is no default, or a file that must hold something does not.
         """
         settings = self._settings
+        if settings.prometheus_url is None:
+            raise NoAccess("no Prometheus is known", None, "set spec.loss.prometheus.url or the chart's prometheus.url")
         ca_pem = self.ca_pem()
         token, username, password = (
             self._line(path)
@@ -41,7 +43,7 @@ class OwnAccess:
         )
         try:
             return Access(
-                self._url(),
+                settings.prometheus_url,
                 settings.prometheus_headers,
                 token=token,
                 username=username,
