@@ -500,6 +500,13 @@ def test_an_autoscaler_can_set_and_read_the_size(apiserver: ApiServer, rollout: 
     assert apiserver.must("get", rollout, "-o", "jsonpath={.spec.replicas}") == "7"
 
 
+def test_a_size_that_was_never_set_cannot_be_read_but_set_once(apiserver: ApiServer, rollout: str) -> None:
+    path = "/apis/lossgate.io/v1alpha1/namespaces/default/modelrollouts/digits/scale"
+    assert 'the spec replicas field ".spec.replicas" does not exist' in apiserver.kubectl("get", "--raw", path).stderr
+    apiserver.must("scale", rollout, "--replicas=2")
+    assert json.loads(apiserver.must("get", "--raw", path))["spec"] == {"replicas": 2}
+
+
 def test_the_size_is_checked_also_where_an_autoscaler_sets_it(apiserver: ApiServer, rollout: str) -> None:
     assert "less than or equal to 1000" in apiserver.kubectl("scale", rollout, "--replicas=1001").stderr
 

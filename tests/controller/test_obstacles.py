@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lossgate.api.reasons import Phase, Reason
+from lossgate.api.reasons import ConditionType, Phase, Reason
 from lossgate.controller.kube import KubeError
 from tests.controller import virtual_time
 from tests.controller.cluster import PLACE, Cluster, a_rollout
@@ -32,6 +32,27 @@ def test_refused_template_is_shown_and_the_stable_version_goes_on_serving(code: 
         process.kube.refuse = lambda request: None
         await process.run(lambda: stalled(cluster) is None, within_seconds=20)
         assert cluster.replicas()["v2"] >= 1
+
+    play(scene)
+
+
+def test_quota_on_deployments_is_a_lack_of_room_and_no_fault_of_the_template() -> None:
+    async def scene(cluster: Cluster, process: OperatorProcess) -> None:
+        process.kube.refuse = lambda request: (
+            KubeError(403, "POST", "forbidden: exceeded quota: small")
+            if (request.method, request.kind) == ("POST", "Deployment")
+            else None
+        )
+        cluster.apply(a_rollout("v2", progressDeadlineSeconds=60))
+        await process.run(lambda: stalled(cluster) is not None)
+        found = stalled(cluster)
+        assert found is not None
+        assert found[0] is Reason.INSUFFICIENT_CAPACITY
+        await process.run(lambda: cluster.status.phase is Phase.ROLLED_BACK)
+        promoted = cluster.status.condition(ConditionType.PROMOTED)
+        assert promoted is not None
+        assert promoted.reason is Reason.PROGRESS_DEADLINE
+        assert "exceeded quota: small" in promoted.message
 
     play(scene)
 

@@ -138,3 +138,17 @@ def test_only_a_deadline_of_the_present_generation_counts(
     seen = deployment.seen(a_stored({"observedGeneration": observed, "conditions": conditions}))
     assert seen.deadline_exceeded is expected
     assert seen.message == f"says {reason}"
+
+
+def test_deadline_of_the_spec_is_the_deployments_own() -> None:
+    spec = RolloutSpec.model_validate(rollouts.changed({"progressDeadlineSeconds": 90})["spec"])
+    body = manifest(spec)
+    assert body["spec"]["progressDeadlineSeconds"] == 90
+    assert deployment.seen(body).progress_deadline_seconds == 90
+
+
+@pytest.mark.parametrize(("status", "failure"), [("True", "exceeded quota: gpus"), ("False", ""), ("Unknown", "")])
+def test_pods_that_cannot_be_made_are_told_in_the_clusters_words(status: str, failure: str) -> None:
+    refused = {"type": "ReplicaFailure", "status": status, "reason": "FailedCreate", "message": "exceeded quota: gpus"}
+    conditions = [progressing("True", "ReplicaSetUpdated"), refused]
+    assert deployment.seen(a_stored({"observedGeneration": 2, "conditions": conditions})).failure == failure

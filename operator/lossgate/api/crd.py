@@ -127,6 +127,7 @@ def _schema() -> dict[str, Any]:
                 f"write a metadata.name of at most {names.MAX_NAME_LENGTH} lower case letters, digits and -, starting "
                 "with a letter: Services and Deployments are named after it",
                 ".metadata.name",
+                judges=("metadata.name",),
             ),
             # What the old route was told last would stay in force there, out of sight.
             rule(

@@ -51,6 +51,7 @@ class Gate(Part):
                 "!(has(self.margin) && has(self.absoluteMargin))",
                 "write margin or absoluteMargin, not both: margin is relative to the stable version's loss, "
                 "absoluteMargin is in loss units",
+                judges=("margin", "absoluteMargin"),
             )
         )
     )

@@ -78,6 +78,7 @@ class Canary(Part):
             rule(
                 "!(has(self.replicas) && has(self.maxSurge))",
                 "write replicas or maxSurge, not both: replicas fixes the number of pods, maxSurge bounds it",
+                judges=("replicas", "maxSurge"),
             )
         )
     )

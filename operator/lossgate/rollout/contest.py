@@ -19,11 +19,13 @@ def watch(draft: Draft, wanted: Mapping[Revision, int]) -> None:
     contest = draft.status.contest
     if contest is not None and draft.now >= contest.since + WINDOW_SECONDS:
         contest = None
+    judged: set[str] = set()
     for field in ("stable", "canary", "previous"):
         version: Version | None = getattr(draft.status, field)
         seen = draft.snapshot.deployment(version.revision) if version else None
-        if version is None or seen is None:
+        if version is None or seen is None or version.revision in judged:
             continue
+        judged.add(version.revision)
         size = wanted.get(Revision(version.revision))
         if seen.replicas == size:
             settled: int | None = size
