@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 from typing import Any
 
@@ -47,6 +48,10 @@ ZERO = Value(0.0)
         ({"maxRatioToStable": 1.2}, Value(1.0), DOWN, NOTHING, Reason.METRICS_UNREACHABLE),
         ({"maxRatioToStable": 1.2}, Value(1.0), None, NOTHING, Reason.PARTIAL_DATA),
         ({"maxRatioToStable": 1.2}, EMPTY, Value(1.0), NOTHING, Reason.PARTIAL_DATA),
+        ({"max": 0.01}, Value(math.nan), None, NOTHING, Reason.PARTIAL_DATA),
+        ({"min": 0.01}, Value(math.inf), None, NOTHING, Reason.PARTIAL_DATA),
+        ({"maxRatioToStable": 1.2}, Value(1.0), Value(math.nan), NOTHING, Reason.PARTIAL_DATA),
+        ({"maxRatioToStable": 1.2}, Value(1.0), Value(math.inf), NOTHING, Reason.PARTIAL_DATA),
         ({"max": 2, "maxRatioToStable": 1.2}, Value(1.0), DOWN, NOTHING, Reason.METRICS_UNREACHABLE),
         ({"max": 2, "maxRatioToStable": 1.2}, Value(3.0), DOWN, FAILED, None),
         ({"max": 2, "maxRatioToStable": 1.2}, Value(1.5), Value(1.0), FAILED, None),

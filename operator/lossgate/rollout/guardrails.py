@@ -163,6 +163,8 @@ def judge(guardrail: Guardrail, canary: Reading, stable: Reading | None) -> Judg
     if not isinstance(canary, Value):
         return Judgement(Result.UNKNOWN, canary.message, _reason(canary))
     value = canary.value
+    if not math.isfinite(value):
+        return Judgement(Result.UNKNOWN, f"{value} is no number ({canary.message})", Reason.PARTIAL_DATA)
     if guardrail.max is not None and value > guardrail.max:
         return Judgement(Result.FAILED, f"{value:.6g} is above max {guardrail.max:g} ({canary.message})")
     if guardrail.min is not None and value < guardrail.min:
@@ -177,7 +179,7 @@ def _judge_ratio(limit: float, canary: Value, stable: Reading | None) -> Judgeme
         return Judgement(Result.UNKNOWN, "the stable version was not asked about", Reason.PARTIAL_DATA)
     if not isinstance(stable, Value):
         return Judgement(Result.UNKNOWN, f"stable version: {stable.message}", _reason(stable))
-    if stable.value <= 0:
+    if not 0 < stable.value < math.inf:
         what = f"the stable version's value is {stable.value:.6g}, so there is no ratio to it ({stable.message})"
         return Judgement(Result.UNKNOWN, what, Reason.PARTIAL_DATA)
     ratio = canary.value / stable.value
