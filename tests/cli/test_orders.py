@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from lossgate.api import names
 from lossgate.api.commands import Outcome, Verb
 from lossgate.api.reasons import Phase, Reason
 from lossgate.api.status import Hold, LastCommand, RolloutStatus, Version
+from lossgate.cli.main import main
 from tests import rollouts
 from tests.apiserver import ApiServer
 
@@ -37,13 +39,9 @@ class Scene:
         self.server = server
         self.kubeconfig = kubeconfig
 
-    def program(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the program as a person would, and return what came of it."""
-        command = [sys.executable, "-c", "from lossgate.cli.main import main; main()", *arguments]
-        environ = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "COLUMNS": "100", **environment}
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, input=stdin, env=environ, timeout=120
-        )
+    def program(self, *arguments: str, kubeconfig: Path | None = None) -> Result:
+        """Run the program in this process, and return what came of it."""
+        done = CliRunner().invoke(main, [*arguments, "--kubeconfig", str(kubeconfig or self.kubeconfig)])
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -98,7 +96,12 @@ def scene(apiserver: ApiServer, tmp_path: Path) -> Iterator[Scene]:
 
 
 def test_command_takes_the_revision_that_the_object_shows_and_names_it(scene: Scene) -> None:
-    done = scene.program("promote", "digits")
+    """The program as a person starts it, with the kubeconfig from the environment."""
+    command_line = [sys.executable, "-c", "from lossgate.cli.main import main; main()", "promote", "digits"]
+    environ = {**os.environ, "KUBECONFIG": str(scene.kubeconfig)}
+    done = subprocess.run(
+        command_line, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environ, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "people/digits: promote digits-bbbb (v2)"
     command = scene.command()
@@ -113,7 +116,7 @@ def test_command_takes_the_revision_that_the_object_shows_and_names_it(scene: Sc
 )
 def test_revision_that_each_command_is_about(scene: Scene, status: RolloutStatus, verb: Verb, revision: str) -> None:
     scene.show(status)
-    assert scene.program(verb, "digits").returncode == 0
+    assert scene.program(verb, "digits").exit_code == 0
     command = scene.command()
     assert command is not None
     assert command.split()[:2] == [verb, revision]
@@ -121,7 +124,7 @@ def test_revision_that_each_command_is_about(scene: Scene, status: RolloutStatus
 
 def test_retry_names_what_the_spec_asks_for(scene: Scene) -> None:
     spec = rollouts.minimal()["spec"]
-    assert scene.program("retry", "digits").returncode == 0
+    assert scene.program("retry", "digits").exit_code == 0
     command = scene.command()
     assert command is not None
     assert command.split()[1] == names.revision_name("digits", spec["template"], spec["model"]["version"])
@@ -131,7 +134,7 @@ def test_command_about_nothing_is_refused_before_it_is_sent(scene: Scene) -> Non
     scene.show(RolloutStatus(phase=Phase.HEALTHY, stable=STABLE))
     for verb in ("promote", "rollback"):
         done = scene.program(verb, "digits")
-        assert (done.returncode, done.stderr) == (3, f"people/digits is Healthy: there is nothing to {verb}.\n")
+        assert (done.exit_code, done.stderr) == (3, f"people/digits is Healthy: there is nothing to {verb}.\n")
     assert scene.command() is None
 
 
@@ -140,43 +143,43 @@ def test_wait_says_what_became_of_it(scene: Scene, outcome: Outcome, code: int) 
     operator = scene.act(outcome, "so it is.")
     done = scene.program("abort", "digits", "--revision", "digits-bbbb", "--wait")
     operator.join()
-    assert done.returncode == code
+    assert done.exit_code == code
     assert f"{outcome}: so it is." in done.stdout + done.stderr
 
 
 def test_wait_ends_when_nobody_acts(scene: Scene) -> None:
     done = scene.program("pause", "digits", "--wait", "--timeout", "1s")
-    assert done.returncode == 4
+    assert done.exit_code == 4
     assert "has not acted on it within 1s" in done.stderr
 
 
 def test_time_of_a_command_is_after_the_last_one_whatever_the_clock(scene: Scene) -> None:
     last = LastCommand(text="pause x 2099-01-01T00:00:00Z", time=0.0, outcome=Outcome.REFUSED, message="no")
     scene.show(IN_FLIGHT.model_copy(update={"last_command": last}))
-    assert scene.program("abort", "digits").returncode == 0
+    assert scene.program("abort", "digits").exit_code == 0
     assert scene.command() == "abort digits-bbbb 2099-01-01T00:00:00.001Z"
 
 
 def test_context_and_namespace_are_kubectls(scene: Scene) -> None:
-    assert scene.program("status", "digits", "--context", "test", "-n", NAMESPACE).returncode == 0
+    assert scene.program("status", "digits", "--context", "test", "-n", NAMESPACE).exit_code == 0
     done = scene.program("status", "digits", "-n", "default")
-    assert done.returncode == 69
+    assert done.exit_code == 69
     assert done.stderr.startswith("Error: there is no ModelRollout digits in namespace default")
     done = scene.program("status", "digits", "--context", "elsewhere")
-    assert done.returncode == 69
+    assert done.exit_code == 69
     assert "no cluster is known" in done.stderr
 
 
 def test_no_kubeconfig_and_no_server_are_said_in_words(scene: Scene, tmp_path: Path) -> None:
-    done = scene.program("status", "digits", KUBECONFIG=str(tmp_path / "none"), HOME=str(tmp_path))
-    assert done.returncode == 69
+    done = scene.program("status", "digits", kubeconfig=tmp_path / "none")
+    assert done.exit_code == 69
     assert "no cluster is known" in done.stderr
     text = scene.kubeconfig.read_text()
     start = text.index("https://127.0.0.1:")
     text = text.replace(text[start : text.index('"', start)], "https://127.0.0.1:1")
     (tmp_path / "dead").write_text(text)
-    done = scene.program("status", "digits", KUBECONFIG=str(tmp_path / "dead"))
-    assert done.returncode == 69
+    done = scene.program("status", "digits", kubeconfig=tmp_path / "dead")
+    assert done.exit_code == 69
     assert "no answer from https://127.0.0.1:1" in done.stderr
 
 
@@ -192,12 +195,12 @@ def test_missing_right_is_named(scene: Scene, tmp_path: Path) -> None:
     text = scene.kubeconfig.read_text()
     start = text.index('token: "') + len('token: "')
     (tmp_path / "guest").write_text(text[:start] + token + text[text.index('"', start) :])
-    done = scene.program("status", "digits", KUBECONFIG=str(tmp_path / "guest"))
-    assert done.returncode == 0
+    done = scene.program("status", "digits", kubeconfig=tmp_path / "guest")
+    assert done.exit_code == 0
     assert done.stdout.startswith("people/digits: Progressing")
     assert "Without events: cannot list events in namespace people" in done.stderr
-    done = scene.program("abort", "digits", KUBECONFIG=str(tmp_path / "guest"))
-    assert done.returncode == 69
+    done = scene.program("abort", "digits", kubeconfig=tmp_path / "guest")
+    assert done.exit_code == 69
     assert "cannot patch ModelRollout digits in namespace people" in done.stderr
     assert "A role with get and patch of modelrollouts is needed" in done.stderr
 

@@ -53,7 +53,7 @@ def test_story_of_a_rollout_in_its_first_step() -> None:
     }
     lines = "\n".join(story(world, (event,)))
     assert "Evidence  Step 1 of 2: 20% of the requests, in force since " in lines
-    assert "          4 looks, labels: canary 3200, stable 12800." in lines
+    assert "          3 looks, labels: canary 2400, stable 9600." in lines
     assert "Awaits    A verdict: " in lines
     assert "(gate.maxDuration), then Pause." in lines
     assert "You can   promote: take it now, without the proof" in lines
