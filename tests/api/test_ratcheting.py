@@ -32,6 +32,13 @@ def a_step(**fields: Any) -> dict[str, Any]:
     return {"steps": [{"weight": 50, **fields}]}
 
 
+QUERY = 'up{revision="$revision"}'
+
+
+def a_guardrail(**fields: Any) -> dict[str, Any]:
+    return {"guardrails": [{"name": "up", "query": QUERY, **fields}]}
+
+
 WRONG: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     # what was stored, what it is changed to: as wrong as before
     "weights": ({"steps": [{"weight": 25}, {"weight": 5}]}, {"steps": [{"weight": 30}, {"weight": 5}]}),
@@ -69,6 +76,18 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "deadline": ({"progressDeadlineSeconds": 0}, {"progressDeadlineSeconds": 100000}),
     "history": ({"revisionHistoryLimit": 30}, {"revisionHistoryLimit": 31}),
     "replicas": ({"replicas": 1001}, {"replicas": 1002}),
+    "plain-credentials": (
+        {"loss": {"prometheus": {"url": "http://p", "secretRef": {"name": "a"}}}},
+        {"loss": {"prometheus": {"secretRef": {"name": "b"}}}},
+    ),
+    "plain-authority": (
+        {"loss": {"prometheus": {"url": "http://p", "caRef": {"kind": "Secret", "name": "a"}}}},
+        {"loss": {"prometheus": {"url": "http://q"}}},
+    ),
+    "route": ({"traffic": {"routeRef": {"name": "a"}}}, {"traffic": {"routeRef": {"name": "b"}}}),
+    "guardrail-without-limit": (a_guardrail(), a_guardrail(query=QUERY + " * 2", preset="EnvoyGatewayErrorRate")),
+    "guardrail-limits": (a_guardrail(min=2, max=1), a_guardrail(min=3, max=1)),
+    "guardrail-interval": (a_guardrail(max=1, interval="10s"), a_guardrail(max=1, interval="11s")),
 }
 
 NEIGHBOURS: list[dict[str, Any]] = [
@@ -77,6 +96,7 @@ NEIGHBOURS: list[dict[str, Any]] = [
     {"scaleDownDelay": "1m"},
     {"gate": {"minLabels": 200}},
     {"loss": {"settle": "1m"}},
+    {"loss": {"prometheus": {"headers": {"X-Tenant": "a"}}}},
     {"service": {"port": 81}},
     {"template": {"spec": {"terminationGracePeriodSeconds": 5}}},
 ]

@@ -35,26 +35,31 @@ class Guardrail(Part):
             rule(
                 "has(self.query) != has(self.preset)",
                 "write either query or preset: a query of your own, or one that is written already",
+                judges=("query", "preset"),
             ),
             rule(
                 "has(self.max) || has(self.min) || has(self.maxRatioToStable)",
                 "write a limit: max, min or maxRatioToStable",
+                judges=("max", "min", "maxRatioToStable"),
             ),
             rule(
                 "!has(self.max) || !has(self.min) || self.min <= self.max",
                 "write a max that is not below min: no value could be within both",
                 ".max",
+                judges=("max", "min"),
             ),
             rule(
                 f"!has(self.preset) || self.preset != '{Preset.ENVOY_GATEWAY_ERROR_RATE}' || !has(self.min)",
                 "remove min: an error rate cannot be too small",
                 ".min",
+                judges=("preset", "min"),
             ),
             rule(
                 f"!has(self.preset) || self.preset != '{Preset.ENVOY_GATEWAY_ERROR_RATE}' || !has(self.max) "
                 "|| (self.max >= 0.0 && self.max < 1.0)",
                 "write a share of the requests from 0 to below 1: 1 % is 0.01",
                 ".max",
+                judges=("preset", "max"),
             ),
         )
     )

@@ -108,11 +108,13 @@ class Prometheus(Part):
                 "write an https:// URL, or set secretRef.allowHTTP: over http:// everyone on the way can read the "
                 "credentials",
                 ".url",
+                judges=("url", "secretRef"),
             ),
             rule(
                 f"!has(self.caRef) || {_ENCRYPTED}",
                 "write an https:// URL, or remove caRef: there is no certificate to check over http://",
                 ".url",
+                judges=("url", "caRef"),
             ),
         )
     )

@@ -156,6 +156,7 @@ class RolloutSpec(Part):
                 "|| duration(guardrail.interval) >= duration(self.loss.interval))",
                 "write an interval that is not shorter than loss.interval: guardrails are evaluated at the looks",
                 ".guardrails",
+                judges=("guardrails", "loss.interval"),
             ),
         )
     )

@@ -86,6 +86,7 @@ class Traffic(Part):
                 "has(self.gateway) != has(self.routeRef)",
                 "write exactly one of gateway (the operator creates the HTTPRoute) and routeRef (the HTTPRoute is "
                 "yours, such as routeRef: {name: digits})",
+                judges=("gateway", "routeRef"),
             )
         )
     )
