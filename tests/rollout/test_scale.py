@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -136,7 +137,7 @@ def test_whatever_changes_no_version_is_left_short_and_sizes_converge(seed: int)
     assert world.status.selector == "lossgate.io/rollout=digits"
 
 
-def resize(world: World, replicas: int | None, version: str = "v2", **changes: object) -> None:
+def resize(world: World, replicas: int | None, version: str = "v2", **changes: Any) -> None:
     world.edit(a_spec(version, replicas=replicas, **changes))
 
 
@@ -225,7 +226,11 @@ def test_promotion_needs_the_larger_of_now_and_the_start_then_the_size_asked_for
 
 
 def test_size_zero_in_a_rollout_holds_it_and_its_evidence() -> None:
-    changes = {"progressDeadlineSeconds": 60, "gate__maxDuration": "10m", "gate__onInconclusive": "Promote"}
+    changes: dict[str, Any] = {
+        "progressDeadlineSeconds": 60,
+        "gate__maxDuration": "10m",
+        "gate__onInconclusive": "Promote",
+    }
     world = in_first_step(**changes)
     world.run(100)
     assert world.status.step is not None
