@@ -165,7 +165,11 @@ def _inconclusive(draft: Draft) -> None:
                 paused_test=_test_fingerprint(spec),
                 analysis=analysis.model_copy(update={"verdict": "Inconclusive"}),
             )
-            _pause(draft, Reason.INCONCLUSIVE, f"{message}. Edit spec.gate to try again with a new risk budget.")
+            _pause(
+                draft,
+                Reason.INCONCLUSIVE,
+                f"{message}. Resume, or edit spec.gate, to try again with a new risk budget.",
+            )
 
 
 def _pause(draft: Draft, reason: Reason, message: str) -> None:
