@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -128,6 +129,19 @@ def test_retry_names_what_the_spec_asks_for(scene: Scene) -> None:
     command = scene.command()
     assert command is not None
     assert command.split()[1] == names.revision_name("digits", spec["template"], spec["model"]["version"])
+
+
+@pytest.mark.parametrize(("answer", "code", "is_sent"), [("n\n", 5, False), ("y\n", 0, True), ("", 130, False)])
+def test_person_at_a_terminal_is_asked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, is_sent: bool
+) -> None:
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("lossgate.cli.orders.sys", terminal)
+    arguments = ["promote", "digits", "--kubeconfig", str(scene.kubeconfig)]
+    done = CliRunner().invoke(main, arguments, input=answer)
+    assert done.exit_code == code
+    assert "promote digits-bbbb (v2)" in done.stdout
+    assert (scene.command() is not None) is is_sent
 
 
 def test_command_about_nothing_is_refused_before_it_is_sent(scene: Scene) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lossgate.api import names
+from lossgate.api.commands import Command
 from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import UNREADABLE, ConditionType, Phase, Reason
 from lossgate.api.spec import RolloutSpec
@@ -211,12 +212,12 @@ def _next(status: RolloutStatus) -> Iterator[str]:
 
 
 def _command(body: Mapping[str, Any], status: RolloutStatus, now: float) -> Iterator[str]:
-    given = (body["metadata"].get("annotations") or {}).get(names.ANNOTATION_COMMAND)
+    given = Command.parse((body["metadata"].get("annotations") or {}).get(names.ANNOTATION_COMMAND))
     last = status.last_command
     if last is not None:
         yield f"{last.text}: {last.outcome} at {moment(last.time, now)}: {last.message}"
-    if given and (last is None or " ".join(given.split()) != last.text):
-        yield f"{given}: not acted on yet; if that lasts, see whether the operator runs."
+    if given is not None and (last is None or given.text != last.text):
+        yield f"{given.text}: not acted on yet; if that lasts, see whether the operator runs."
 
 
 def _event(event: Mapping[str, Any], now: float) -> str:

@@ -198,7 +198,7 @@ def _inconclusive(draft: Draft) -> None:
             _pause(
                 draft,
                 Reason.INCONCLUSIVE,
-                f"{message}. Edit spec.gate or spec.guardrails to try again with a new risk budget.",
+                f"{message}. Resume, or edit spec.gate or spec.guardrails, to try again with a new risk budget.",
             )
 
 
