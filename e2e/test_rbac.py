@@ -37,11 +37,17 @@ def used(cluster: Cluster, session_began: str) -> dict[str, Counter[Right]]:
 
 
 def test_no_request_was_forbidden(cluster: Cluster, session_began: str) -> None:
+    """But for the last ones of an operator that is uninstalled: Helm takes all its rights before its pod has ended.
+
+    Nothing depends on them: a Lease that is not handed back runs out.
+    """
     if cluster.audit_log is None:
         pytest.skip("reads the audit log, which only the local cluster shows")
     for user, _ in MODES.values():
-        requests = requests_of(cluster.audit_log, user, session_began)
-        assert [f"{request.time} {request.what}" for request in requests if request.forbidden] == []
+        requests = [request for request in requests_of(cluster.audit_log, user, session_began) if request.resource]
+        last_allowed = {request.pod: request.time for request in requests if not request.forbidden}
+        refused = [item for item in requests if item.forbidden and item.time < last_allowed.get(item.pod, "9999")]
+        assert [f"{request.time} {request.what}" for request in refused] == []
 
 
 def test_every_right_is_used(
