@@ -8,7 +8,7 @@ CLUSTER := $(BIN)/python -m e2e.cluster
 
 # Both kinds of tests want all cores.
 .NOTPARALLEL:
-.PHONY: help demo test lint types contracts unit e2e bench-decisions bench-engine cluster cluster-down cluster-shell images crd lock format clean
+.PHONY: help demo test lint types contracts unit e2e bench-decisions bench-engine cluster cluster-down cluster-shell images crd reference lock format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ cluster-shell: $(VENV)/.ready ## A shell with kubectl and helm in the cluster's 
 
 images: $(VENV)/.ready ## Build the operator's and the model's images
 	$(CLUSTER) images
+
+reference: crd ## Generate docs/reference and the chart's README from what they describe
+	$(BIN)/python -m tests.docs.reference docs/reference
+	$(BIN)/python -m tests.chart.readme --write
 
 crd: $(VENV)/.ready ## Generate the CRD from the typed models
 	$(BIN)/python -m lossgate.api.crd crds/lossgate.io_modelrollouts.yaml \
