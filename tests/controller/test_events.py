@@ -48,7 +48,7 @@ async def test_event_is_one_that_kubectl_describe_finds() -> None:
         "resourceVersion": "42",
     }
     assert first["metadata"]["namespace"] == "ml"
-    assert first["metadata"]["name"] != second["metadata"]["name"]
+    assert first["metadata"]["name"] < second["metadata"]["name"], "within a second kubectl goes by the names"
     assert (first["type"], first["reason"], first["message"]) == ("Normal", "StepPassed", "Step 5% passed.")
     assert (second["type"], second["reason"]) == ("Warning", "HarmFound")
     age = datetime.now(UTC) - datetime.fromisoformat(first["lastTimestamp"])

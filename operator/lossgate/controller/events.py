@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ class EventRecorder:
         self._instance = instance
         self._monotonic = monotonic
         self._told: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        self._named = 0
 
     async def tell(self, rollout: Mapping[str, Any], event: Event) -> None:
         """Record an event of a ModelRollout, and log the same line."""
@@ -48,6 +48,11 @@ class EventRecorder:
         except KubeError as error:
             _log.warning("Event not recorded: %s", error)
 
+    def _name(self, rollout: str) -> str:
+        """Names sort by time: `kubectl describe` shows events of one second in the order of their names."""
+        self._named = max(time.time_ns(), self._named + 1)
+        return f"{rollout}.{self._named:016x}"
+
     def _body(self, metadata: Mapping[str, Any], event: Event) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         message = event.message
@@ -56,7 +61,7 @@ class EventRecorder:
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{metadata['name']}.{uuid.uuid4().hex[:16]}", "namespace": metadata["namespace"]},
+            "metadata": {"name": self._name(metadata["name"]), "namespace": metadata["namespace"]},
             "involvedObject": {
                 "apiVersion": names.API_VERSION,
                 "kind": names.KIND,
