@@ -138,7 +138,7 @@ def _freeze_baseline(draft: Draft, seen: HistorySeen) -> None:
         draft.hold(Reason.NO_BASELINE, f"the stable version's loss has mean {mean:.6g} and variance {variance:.6g}")
         return
     source = source_fingerprint(draft.snapshot.spec.loss)
-    baseline = BaselineStatus(mean=mean, variance=variance, labels=seen.n, source=source)
+    baseline = BaselineStatus(mean=mean, variance=variance, labels=math.floor(seen.n), source=source)
     draft.release()
     draft.set(baseline=baseline)
     _tell_forecast(draft, baseline, seen.labels_per_second)
