@@ -284,7 +284,7 @@ def test_rollback_says_numbers_limit_query_and_time() -> None:
     assert promoted.message == (
         f"Guardrail errors failed 1 evaluation in a row (max 0.01): 0.0312 is above max 0.01 ({query})"
     )
-    assert found.status.rolled_back == "digits-2"
+    assert found.status.phase is Phase.ROLLING_BACK
     (event,) = (event for event in found.events if event.reason is EventReason.ROLLING_BACK)
     assert promoted.message in event.message
 

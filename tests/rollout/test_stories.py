@@ -90,7 +90,7 @@ def numbers(text: str) -> int:
         (catastrophe, EventReason.HARM_FOUND, r"Guard.*1 look at 20%"),
         (inconclusive, EventReason.CANNOT_CONCLUDE, r"gate\.maxDuration \(5m\) at 400 labels/s"),
         (inconclusive, EventReason.INCONCLUSIVE, r"within gate\.maxDuration \(5m\).*onInconclusive is Pause"),
-        (inconclusive, EventReason.PAUSED, r"Edit spec\.gate to try again"),
+        (inconclusive, EventReason.PAUSED, r"Resume, or edit spec\.gate or spec\.guardrails, to try again"),
         (inconclusive, EventReason.ROLLING_BACK, r"Nobody decided within gate\.pauseTimeout"),
         (outage, EventReason.NOT_MEASURED, r"MetricsUnreachable: .*http://prometheus\.monitoring:9090"),
         (outage, EventReason.MEASURED_AGAIN, r"after 9m\d+s without \(MetricsUnreachable\)"),

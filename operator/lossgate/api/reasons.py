@@ -111,7 +111,8 @@ class Reason(StrEnum):
     """Counters fell, or contradict each other, in a way that no restart explains. Export the counters of one batch
     together, from one process each."""
     INSUFFICIENT_CAPACITY = "InsufficientCapacity"
-    """The step is passed and the pods for the next one are not ready. See why they are pending; no verdict is lost."""
+    """The pods that the next step, or the promotion, needs are not ready, or a quota refuses the canary's Deployment.
+    See why they are pending, and make room; no verdict is lost, and it goes on by itself."""
     INVALID_SPEC = "InvalidSpec"
     """The spec asks for what only the running operator can see to be wrong. Change what the message names."""
     TEMPLATE_INVALID = "TemplateInvalid"
@@ -249,6 +250,7 @@ REASONS: Mapping[ConditionType, frozenset[Reason]] = {
             Reason.BACKEND_CONFLICT,
             Reason.PROMETHEUS_NOT_ALLOWED,
             Reason.STABLE_UNAVAILABLE,
+            Reason.INSUFFICIENT_CAPACITY,
         }
     ),
     ConditionType.RECONCILING: frozenset({Reason.FIRST_VERSION_STARTING}),

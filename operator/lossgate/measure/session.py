@@ -10,6 +10,8 @@ from typing import Any
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 from lossgate.measure import envelope
 from lossgate.measure.access import Access
@@ -24,19 +26,16 @@ _CHUNK_BYTES = 64 * 1024
 def open_session(
     access: Access, timeout_seconds: float, question: Question, shape: Shape = envelope.MANY_SERIES
 ) -> CheckedSession:
-    """Return a session for one access, which trusts what the access says.
+    """Return a session for one access.
 
     Raises:
         SourceUnavailable: The certificates to trust cannot be used.
     """
-    session = CheckedSession(access, timeout_seconds, shape)
-    if access.ca_pem is not None:
-        try:
-            session.mount(access.url.rstrip("/"), PrivateTrust(context_of(access.ca_pem)))
-        except ValueError as error:
-            what = f"the certificates to trust cannot be used: {error}"
-            raise SourceUnavailable(what, question, "write certificates in PEM") from error
-    return session
+    try:
+        return CheckedSession(access, timeout_seconds, shape)
+    except ValueError as error:
+        what = f"the certificates to trust cannot be used: {error}"
+        raise SourceUnavailable(what, question, "write certificates in PEM") from error
 
 
 class CheckedSession(requests.Session):
@@ -51,6 +50,10 @@ class CheckedSession(requests.Session):
     def __init__(self, access: Access, timeout_seconds: float, shape: Shape = envelope.MANY_SERIES) -> None:
         super().__init__()
         self._shape = shape
+        once = Retry(total=0)
+        self._adapter = (
+            PrivateTrust(context_of(access.ca_pem)) if access.ca_pem is not None else HTTPAdapter(max_retries=once)
+        )
         self.trust_env = False
         self._access = access
         self.headers.update(access.headers)
@@ -58,6 +61,15 @@ class CheckedSession(requests.Session):
         if authorization is not None:
             self.headers["Authorization"] = authorization
         self._timeout_seconds = timeout_seconds
+
+    def get_adapter(self, url: str | bytes) -> HTTPAdapter:
+        """Return the one adapter there is: prometheus-api-client mounts another, which trusts what it likes."""
+        return self._adapter
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._adapter.close()
+        super().close()
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         """Return the checked answer; its body is in memory and the connection is free again.

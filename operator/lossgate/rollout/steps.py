@@ -28,8 +28,6 @@ def start(draft: Draft) -> None:
         promote_requested=None,
         skipped=None,
     )
-    if draft.status.previous is not None and draft.status.previous.revision == target:
-        draft.set(scale_down_at=None)
     draft.weigh(0)
     draft.begin_step(0)
     weights = ", ".join(f"{step.weight}%" for step in spec.steps)

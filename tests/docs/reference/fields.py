@@ -91,7 +91,8 @@ def _bounds(field: Node) -> Iterator[str]:
     if "enum" in field:
         yield "one of " + ", ".join(code(word) for word in field["enum"])
         return
-    inner = field.get("items", {})
+    values = field.get("additionalProperties", {})
+    inner = field.get("items", values if isinstance(values, dict) else {})
     if "type" in inner and inner["type"] == "string":
         yield from (f"each: {rule}" for rule in _rules(inner))
     low, high = field.get("minimum"), field.get("maximum")
