@@ -163,7 +163,7 @@ def seconds_to_close(stage: Stage) -> float:
 
 def serve_and_change_minds(team: Stage) -> None:
     """A first version serves; a second is replaced by a third before its verdict, so that a Deployment goes."""
-    team.apply(team.named("team"))
+    team.apply(team.named("team", revisionHistoryLimit=0))
     team.wait_for(lambda seen: seen.get("phase") == "Healthy", 180, "team serves", "team")
     assert team.condition("Promoted", "team")["status"] == "True"
     team.merge("team", {"model": {"version": "v2"}})

@@ -164,12 +164,12 @@ def stalled() -> Iterator[Moment]:
 
 
 def stable_unavailable() -> Iterator[Moment]:
-    """All pods of the stable version are gone for a minute."""
+    """All pods of the stable version are gone for two minutes."""
     world = served()
     pods = next(iter(world.deployments.values()))
     world.broken.add(pods.revision)
     world._resize(pods)
-    yield from live(world, 60)
+    yield from live(world, 120)
     world.broken.clear()
     world._resize(pods)
     yield from live(world, 30)

@@ -368,6 +368,19 @@ def test_inconclusive_policy_is_the_users(policy: str, end: Phase) -> None:
     assert phase(world) is end
 
 
+def test_while_no_canary_is_tried_its_service_leads_to_the_stable_version() -> None:
+    """A tool that resets a route to halves then loses no request."""
+    world = serving()
+    stable = world.snapshot().target
+    assert set(world.services.values()) == {stable}
+    world.edit(a_spec("v3"))
+    world.run(100)
+    assert set(world.services.values()) == {stable, world.snapshot().target}
+    world.run(3000, until="RolledBack")
+    world.run(5)
+    assert set(world.services.values()) == {stable}
+
+
 def test_stable_version_down_keeps_the_weights() -> None:
     world = serving()
     world.edit(a_spec("v3"))

@@ -406,6 +406,9 @@ def test_stable_version_without_a_pod_is_stalled_and_told_once() -> None:
     stable = world.snapshot().target
     world.broken.add(stable)
     world._resize(world.deployments[stable])
+    world.run(50)
+    assert condition(world, ConditionType.READY) == ("False", Reason.STABLE_UNAVAILABLE)
+    assert world.status.condition(ConditionType.STALLED) is None, "Helm gives up at once where it says Stalled"
     world.run(20)
     assert condition(world, ConditionType.STALLED) == ("True", Reason.STABLE_UNAVAILABLE)
     assert reasons(world) == [EventReason.STABLE_UNAVAILABLE]

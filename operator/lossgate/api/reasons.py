@@ -51,7 +51,8 @@ class Reason(StrEnum):
     """The pods of the first version are not ready, or no gateway has accepted the route. If it lasts, look at the
     pods, and at the route that the message names."""
     STABLE_UNAVAILABLE = "StableUnavailable"
-    """No pod of the stable version is ready; weights stay as they are. Look at its pods and nodes first."""
+    """No pod of the stable version is ready; weights stay as they are. `Stalled` as well once it has lasted a minute.
+    Look at its pods and nodes first."""
     PROMOTED = "Promoted"
     """The version was shown not to be worse than the margin, or is the first, or the spec went back to it."""
     ANALYSING = "Analysing"

@@ -7,6 +7,9 @@ from lossgate.rollout import contest, guardrails, looks, readiness, routes
 from lossgate.rollout.draft import Draft
 from lossgate.rollout.snapshot import Obstacle
 
+OUTAGE_SECONDS = 60.0
+"""A pod that missed a probe comes back by itself; tools that wait, such as Helm, give up as soon as it says Stalled."""
+
 
 def summarise(draft: Draft) -> None:
     """Set the conditions that follow from the rest of the status and from what is seen."""
@@ -102,6 +105,15 @@ def _stalled(draft: Draft) -> None:
 def _outage(draft: Draft) -> Obstacle | None:
     """What Ready says of a stable version without a pod; its event is told there."""
     ready = draft.status.condition(ConditionType.READY)
-    if ready is None or ready.reason is not Reason.STABLE_UNAVAILABLE:
+    is_out = ready is not None and ready.reason is Reason.STABLE_UNAVAILABLE
+    if ready is None or not is_out or draft.now < ready.last_transition_time + OUTAGE_SECONDS:
         return None
     return Obstacle(Reason.STABLE_UNAVAILABLE, ready.message)
+
+
+def due(draft: Draft) -> float | None:
+    """Return when (Unix seconds) time alone makes an outage one that needs a person, or None."""
+    ready = draft.status.condition(ConditionType.READY)
+    if ready is None or ready.reason is not Reason.STABLE_UNAVAILABLE or _outage(draft) is not None:
+        return None
+    return ready.last_transition_time + OUTAGE_SECONDS

@@ -107,7 +107,11 @@ def _pods(draft: Draft) -> Iterator[Write]:
 
 
 def _services(draft: Draft) -> Iterator[Write]:
-    """Services exist before a route names them; the stable one moves when all requests are on the new version."""
+    """Services exist before a route names them; the stable one moves when all requests are on the new version.
+
+    While no canary is tried, its Service leads to the stable version: a tool that resets the weights of a route, often
+    to halves, loses no request.
+    """
     snapshot, status = draft.snapshot, draft.status
     if status.stable is None:
         return
@@ -118,7 +122,7 @@ def _services(draft: Draft) -> Iterator[Write]:
     seen = snapshot.canary_service
     is_tried = status.canary is not None and status.phase is not Phase.ROLLED_BACK
     canary = Revision(draft.canary.revision if is_tried else status.stable.revision)
-    if seen is not None and seen.revision is not None and not (is_tried and _canary_backend_is_idle(draft)):
+    if seen is not None and seen.revision is not None and not _canary_backend_is_idle(draft):
         canary = seen.revision
     if seen is None or seen.revision != canary or not seen.as_specified:
         yield PointService(names.canary_service(snapshot.name), canary)

@@ -191,8 +191,7 @@ def _due(draft: Draft) -> float | None:
         times.append(status.contest.since + contest.WINDOW_SECONDS)
     if draft.snapshot.obstacle is not None:
         times.append(draft.now + RECHECK_SECONDS)
-    if (route_due := routes.due(draft)) is not None:
-        times.append(route_due)
+    times.extend(time for time in (routes.due(draft), conditions.due(draft)) if time is not None)
     times.extend(guardrails.due_times(draft))
     return min(times, default=None)
 
