@@ -54,6 +54,14 @@ class Installation:
         self._cluster.helm("upgrade", "--install", self.release, str(chart), "--namespace", self.namespace,
                            "--wait", "--timeout", "3m", *arguments)  # fmt: skip
 
+    def test(self) -> None:
+        """Run the chart's own tests.
+
+        Raises:
+            ClusterError: One of them failed.
+        """
+        self._cluster.helm("test", self.release, "--namespace", self.namespace, "--timeout", "2m")
+
     def uninstall(self) -> None:
         """Uninstall it and wait until the operator is gone."""
         self._cluster.helm("uninstall", self.release, "--namespace", self.namespace, "--wait", "--timeout", "2m")
