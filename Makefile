@@ -29,7 +29,7 @@ contracts: $(VENV)/.ready ## Layers
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.ready ## Tests without a cluster, on all cores
-	$(BIN)/python -m pytest tests --numprocesses=auto --dist=loadgroup
+	$(BIN)/python -m pytest tests --numprocesses=auto --dist=loadfile
 
 e2e: $(VENV)/.ready ## Tests on a real cluster
 	$(BIN)/python -m pytest e2e

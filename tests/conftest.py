@@ -17,13 +17,6 @@ settings.register_profile("search", deadline=None, print_blob=True)
 settings.load_profile("repeatable")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests of one file in one process, and all that need the API server in the one that has it."""
-    for item in items:
-        group = "apiserver" if item.get_closest_marker("apiserver") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """A private authority, and a certificate of it for 127.0.0.1."""
