@@ -137,6 +137,7 @@ class GuardrailWatch:
             question, answer = await self._accesses.ask(key.namespace, snapshot.spec, ask, generated=not is_custom)
         except MeasurementError as error:
             return Unreadable(error.reason, str(error))
+        # A defect in one guardrail must neither pass for a value nor end the task unseen: it holds, and is logged.
         except Exception as error:
             _log.exception("%s/%s: guardrail %s", *key, want.guardrail.name)
             return Unreadable(
