@@ -9,7 +9,6 @@ from lossgate.rollout import history, promotion, returning, rollback, steps
 from lossgate.rollout.draft import Draft
 
 _AT_REST = (Phase.HEALTHY, Phase.ROLLED_BACK)
-_JUDGED = (Phase.PROGRESSING, Phase.PAUSED)
 
 
 def take(draft: Draft) -> bool:
