@@ -6,9 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER := $(BIN)/python -m e2e.cluster
 
-# Both kinds of tests want all cores.
-.NOTPARALLEL:
-.PHONY: help demo test lint types contracts unit e2e bench-decisions bench-engine cluster cluster-down cluster-shell images crd reference lock format clean
+.PHONY: help demo test lint types contracts unit unit-beside e2e soak bench-decisions bench-engine cluster cluster-down cluster-shell images crd reference lock format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -16,7 +14,12 @@ help: ## List the targets
 demo: $(VENV)/.ready ## A real model on a real cluster: v2 is promoted, v3 and v4 are rolled back
 	$(BIN)/python -m e2e.demo
 
-test: lint types contracts unit e2e ## All tests: lint, types, contracts, unit, end to end
+test: lint types contracts ## All tests: lint, types, contracts, unit, end to end
+	$(MAKE) --no-print-directory --jobs=2 unit-beside e2e
+
+soak: $(VENV)/.ready ## The exhaustive and long tests that `make test` takes a sample of
+	$(BIN)/python -m pytest tests -m soak --numprocesses=auto --dist=loadfile
+	$(BIN)/python -m pytest e2e -m soak
 
 lint: $(VENV)/.ready ## Style
 	$(BIN)/ruff check .
@@ -30,6 +33,11 @@ contracts: $(VENV)/.ready ## Layers
 
 unit: $(VENV)/.ready ## Tests without a cluster, on all cores
 	$(BIN)/python -m pytest tests --numprocesses=auto --dist=loadfile
+
+# The end-to-end tests mostly wait: what they leave of the machine is enough for the others, which stand back for them.
+unit-beside: $(VENV)/.ready
+	mkdir -p build
+	nice $(MAKE) --no-print-directory unit > build/unit.log 2>&1; outcome=$$?; cat build/unit.log; exit $$outcome
 
 e2e: $(VENV)/.ready ## Tests on a real cluster
 	$(BIN)/python -m pytest e2e
