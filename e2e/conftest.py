@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from e2e.cluster import Cluster, ensure
 from e2e.cluster.progress import Progress
+from e2e.door import Door
 from e2e.images import Images, load
 from e2e.installation import Installation
 from e2e.planted import Planted
@@ -62,6 +64,24 @@ def operator(cluster: Cluster, images: Images, unreachable: str, session_began: 
     operator = Installation(cluster, images.operator, f"prometheus.allowed={{{unreachable}}}")
     operator.install()
     return operator
+
+
+@pytest.fixture(scope="session")
+def door(cluster: Cluster) -> Iterator[Door]:
+    """The way to the API server from this process."""
+    # Operators that are killed leave their requests behind, and a proxy's server tells each of them at length.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    door = Door(cluster)
+    yield door
+    door.close()
+
+
+@pytest.fixture(scope="module")
+def alone(operator: Installation) -> Iterator[None]:
+    """The operator that all tests share is away; what acts is what the module starts."""
+    operator.scale(0)
+    yield
+    operator.scale(1)
 
 
 @pytest.fixture(scope="module")

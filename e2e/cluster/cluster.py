@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from .command import ClusterError, run
 from .images import Image, ImageBuilder
@@ -56,6 +57,32 @@ class Cluster:
         """
         environment = {**os.environ, **self._environment()}
         return subprocess.run(self._entered(arguments), env=environment, check=False).returncode
+
+    def start(
+        self, arguments: Sequence[str], *, output: IO[str] | int, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start a program where the API server can be reached, as `exec` does, and return its very process.
+
+        Args:
+            arguments: The program and its arguments.
+            output: Where it writes to, as `subprocess.Popen` takes it; standard error goes there as well.
+            environment: Variables added to those that `exec` sets.
+        """
+        return subprocess.Popen(
+            self._entered(arguments),
+            env={**os.environ, **self._environment(), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output == subprocess.PIPE else output,
+            text=True,
+        )
+
+    def enter(self) -> None:
+        """Let the calling thread, and threads that it starts, reach the API server; no other thread is touched.
+
+        Raises:
+            OSError: The network cannot be entered.
+        """
 
     def load_image(self, image: Image) -> str:
         """Give the nodes an image and return the name by which pods refer to it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ _POLL_SECONDS = 0.05
 # Ending this one process ends every process, mount and network of the cluster.
 _OUTER = ("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child=KILL", "--mount-proc",
           "--propagation", "private")  # fmt: skip
+_CLONE_NEWNET = 0x40000000
 _PROGRAM_NAMES = ("pause", "coredns", "envoy-gateway", "prometheus")
 
 
@@ -62,6 +64,17 @@ class LocalCluster(Cluster):
             return self.kubectl("get", "--raw=/readyz", timeout_seconds=20) == "ok"
         except ClusterError:
             return False
+
+    def enter(self) -> None:
+        """Move the calling thread into the cluster's network."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        network = os.open(f"/proc/{self._process}/ns/net", os.O_RDONLY)
+        try:
+            # Of this thread alone, as always in Linux; Python has a function for it from 3.12 on.
+            if libc.setns(network, _CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "the cluster's network cannot be entered")
+        finally:
+            os.close(network)
 
     def _environment(self) -> dict[str, str]:
         helm = {f"HELM_{kind}_HOME": str(_state() / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
