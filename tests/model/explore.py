@@ -55,7 +55,7 @@ def explore(moves: Moves, start: State, *, rests: Iterable[str] = (oracle.SAFE, 
 
     Ends at the first thing that is wrong, or after `most` states if that is not 0.
     """
-    began = time.monotonic()
+    began = time.process_time()
     start = moves.machine.normal(start)
     came_from: dict[State, tuple[State, str] | None] = {start: None}
     ends = {shown: Rests(moves, shown) for shown in rests}
@@ -63,7 +63,7 @@ def explore(moves: Moves, start: State, *, rests: Iterable[str] = (oracle.SAFE, 
 
     def found(wrong: str | None = None, trace: str = "") -> Explored:
         decisions = moves.machine.decisions
-        return Explored(len(came_from), transitions, decisions, time.monotonic() - began, wrong, trace)
+        return Explored(len(came_from), transitions, decisions, time.process_time() - began, wrong, trace)
 
     while queue:
         state = queue.popleft()

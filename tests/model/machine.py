@@ -62,6 +62,7 @@ class Machine:
     guard: Guard = Guard.VERSION
     statuses: Statuses = field(default_factory=Statuses)
     _turns: dict[tuple[Ask, int, Children, str], Turn] = field(default_factory=dict)
+    _revisions: dict[str, Revision] = field(default_factory=dict)
     _specs: dict[tuple[str, bool], RolloutSpec] = field(default_factory=dict)
 
     @property
@@ -91,8 +92,10 @@ class Machine:
 
     def revision(self, version: str) -> Revision:
         """Return the revision's name of a version."""
-        spec = self.spec(version)
-        return names.revision_name(NAME, spec.template, spec.model.version)
+        if version not in self._revisions:
+            spec = self.spec(version)
+            self._revisions[version] = names.revision_name(NAME, spec.template, spec.model.version)
+        return self._revisions[version]
 
     def turn(self, ask: Ask, status: int, children: Children, shown: str = oracle.NOTHING) -> Turn:
         """Return what is decided, where looks that are due show `shown`."""

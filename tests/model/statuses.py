@@ -29,11 +29,10 @@ class Statuses:
 
     def number(self, status: RolloutStatus, seconds_later: float = 0.0) -> int:
         """Return the number of a status as it is seen so many seconds later, after a way through the API server."""
-        stored = RolloutStatus.model_validate(_canonical(status, seconds_later).to_manifest())
-        text = stored.model_dump_json(exclude_none=True)
+        text = _canonical(status, seconds_later).model_dump_json(by_alias=True, exclude_none=True)
         if text not in self._numbers:
             self._numbers[text] = len(self._known)
-            self._known.append(stored)
+            self._known.append(RolloutStatus.model_validate_json(text))
         return self._numbers[text]
 
     def later(self, number: int, seconds: float) -> int:
