@@ -146,8 +146,8 @@ class EventReason(StrEnum):
     """Told with the baseline: `gate.maxDuration` is too short for a verdict. Give more weight, more time or a
     larger margin, as the message says, or expect the step to end inconclusive."""
     EVIDENCE_RESTARTED = "EvidenceRestarted"
-    """The step gathers its evidence anew, because the old evidence cannot be read by this version of the
-    operator. Nothing to do."""
+    """The step gathers its evidence anew: after an edit of the spec that changes what is asked or read (spec-edits.md
+    has each field), or because this version of the operator cannot read the old evidence. Nothing to do."""
     WEIGHT_CHANGED = "WeightChanged"
     """The canary's share of the requests changes. A Warning when it falls to 0 because no pod of it is ready or its
     baseline is gone: look at its pods."""
@@ -199,8 +199,8 @@ class EventReason(StrEnum):
     GOING_BACK = "GoingBack"
     """A person asked for the version before the last promotion. Watch its pods become ready; `abort` calls it off."""
     RETURN_GIVEN_UP = "ReturnGivenUp"
-    """The way back to the previous version was given up before any request was sent there; the present one goes on
-    serving. See why its pods are not ready, then give the command again."""
+    """The way back to the previous version was given up, as no pod of it was ready, or by `abort`; the present one goes
+    on serving. See why its pods are not ready, then give the command again."""
     INSUFFICIENT_CAPACITY = "InsufficientCapacity"
     """There is no room for the pods that the canary needs to go on: it keeps the weight it has, evidence is gathered
     on, and it goes on by itself when the pods are ready. Add nodes or quota, or lower `spec.replicas`."""

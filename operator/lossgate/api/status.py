@@ -92,6 +92,8 @@ class StepStatus(_Part):
     """When the route was first accepted at this weight: `minDuration` counts from here."""
     looks: int = 0
     """Looks that entered the evidence of this step."""
+    interval_seconds: float | None = None
+    """How long each of them lasts: looks of another length are no part of the same evidence."""
     shortage: Shortage | None = None
     """The pods that the next move waits for, if it does."""
 

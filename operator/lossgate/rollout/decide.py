@@ -10,6 +10,7 @@ from lossgate.rollout import (
     conditions,
     contest,
     converge,
+    edits,
     evidence,
     guardrails,
     history,
@@ -151,31 +152,51 @@ def _refuse_again(draft: Draft) -> None:
 
 def _promote(draft: Draft) -> None:
     """Until everything is routed to the new version, a changed mind and harm still count."""
-    if not promotion.is_committed(draft):
-        if steps.changed_mind(draft):
-            return
-        if skip.is_revoked(draft):
-            draft.enter(Phase.PROGRESSING)
-            steps.proceed(draft)
-            return
-        routes.restart_looks(draft)
-        finding = evidence.take_in(draft)
-        if finding.harm is not None:
-            rollback.start(draft, finding.harm, finding.message)
-            return
-        if guardrails.rolled_back(draft):
-            return
-        held_back = guardrails.hold_back(draft)
-        held_for = draft.now - guardrails.held_since(draft)
-        given_up = held_for >= draft.snapshot.spec.gate.hold_timeout_seconds and steps.is_overdue(draft)
-        cannot_serve = draft.snapshot.ready(draft.canary.revision) == 0 or draft.snapshot.replicas == 0
-        if cannot_serve or (held_back and given_up):
-            draft.enter(Phase.PROGRESSING)
-            steps.proceed(draft)
-            return
-        if held_back or guardrails.is_awaited(draft):
-            return
-    promotion.proceed(draft)
+    if promotion.is_lost(draft):
+        _judge_again(draft)
+    elif promotion.is_committed(draft):
+        promotion.proceed(draft)
+    elif not steps.changed_mind(draft):
+        _promote_while_fine(draft)
+
+
+def _promote_while_fine(draft: Draft) -> None:
+    if skip.is_revoked(draft) or _is_asked_anew(draft):
+        _judge_again(draft)
+        return
+    routes.restart_looks(draft)
+    finding = evidence.take_in(draft)
+    if finding.harm is not None:
+        rollback.start(draft, finding.harm, finding.message)
+        return
+    if guardrails.rolled_back(draft):
+        return
+    held_back = guardrails.hold_back(draft)
+    held_for = draft.now - guardrails.held_since(draft)
+    given_up = held_for >= draft.snapshot.spec.gate.hold_timeout_seconds and steps.is_overdue(draft)
+    cannot_serve = draft.snapshot.ready(draft.canary.revision) == 0 or draft.snapshot.replicas == 0
+    if cannot_serve or (held_back and given_up):
+        _judge_again(draft)
+    elif not (held_back or guardrails.is_awaited(draft)):
+        promotion.proceed(draft)
+
+
+def _judge_again(draft: Draft) -> None:
+    draft.enter(Phase.PROGRESSING)
+    steps.proceed(draft)
+
+
+def _is_asked_anew(draft: Draft) -> bool:
+    """Return whether an edit of the spec takes back that the last step was passed, or has the rollout wait.
+
+    Not where a person ordered the promotion: it needs no proof, and it ends any pause.
+    """
+    is_ordered, again = draft.status.promote_requested is not None, None if skip.is_on(draft) else edits.restart(draft)
+    if is_ordered:
+        if again is not None:
+            edits.forget(draft, again)
+        return False
+    return again is not None or draft.snapshot.spec.paused or not steps.is_in_last(draft)
 
 
 def _due(draft: Draft) -> float | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import REASONS, UNREADABLE, ConditionType, EventReason, Phase, Reason
 from lossgate.api.status import Analysis, Condition, Hold, RolloutStatus, StepStatus, Version
 from lossgate.rollout.decision import Event
-from lossgate.rollout.snapshot import Snapshot
+from lossgate.rollout.snapshot import LooksSeen, Snapshot
 
 
 class Draft:
@@ -67,9 +68,21 @@ class Draft:
         )
 
     def begin_step(self, index: int) -> None:
-        """Start a step with no evidence: what was seen before it says nothing about it."""
-        weight = self.snapshot.spec.steps[index].weight
-        self.set(step=StepStatus(index=index, weight=weight, began=self.now), analysis=Analysis(), guardrails=())
+        """Start a step with no evidence: what was seen before it, also in this turn, says nothing about it."""
+        spec = self.snapshot.spec
+        step = StepStatus(
+            index=index,
+            weight=spec.steps[index].weight,
+            began=self.now,
+            interval_seconds=spec.loss.interval_seconds,
+        )
+        self.set(step=step, analysis=Analysis(), guardrails=())
+        self.drop_looks()
+
+    def drop_looks(self) -> None:
+        """Leave out the looks that were taken for this turn: they may cover a time that is not to be judged."""
+        if isinstance(self.snapshot.measurement, LooksSeen):
+            self.snapshot = replace(self.snapshot, measurement=None)
 
     def hold(self, reason: Reason, message: str) -> None:
         """Say that no evidence comes in; told once per reason."""

@@ -331,9 +331,9 @@ def _harm_message(draft: Draft, judgement: Judgement) -> str:
     return f"Worse than the margin of {margin} ({judgement.cause.value}): {summary(draft)}"
 
 
-def is_other_test(draft: Draft, baseline_mean: float) -> bool:
-    """Return whether the spec now asks for another test than the one whose evidence is kept."""
+def is_other_test(draft: Draft, index: int, baseline_mean: float) -> bool:
+    """Return whether the spec now asks in step `index` for another test than the one whose evidence is kept."""
     state = draft.analysis.state
     if state is None:
         return False
-    return unpack(state).config != gate_config(draft.snapshot.spec, draft.step.index, baseline_mean)
+    return unpack(state).config != gate_config(draft.snapshot.spec, index, baseline_mean)

@@ -33,6 +33,12 @@ def is_committed(draft: Draft) -> bool:
     return draft.canary.weight == 100
 
 
+def is_lost(draft: Draft) -> bool:
+    """Return whether everything is routed to a version without a ready pod while the other one has some."""
+    ready = draft.snapshot.ready
+    return is_committed(draft) and ready(draft.canary.revision) == 0 and ready(draft.stable.revision) > 0
+
+
 def proceed(draft: Draft) -> None:
     """Advance the promotion by what is seen now."""
     if hand_over(draft):

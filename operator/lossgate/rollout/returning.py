@@ -40,7 +40,9 @@ def proceed(draft: Draft) -> None:
     """Advance the way back by what is seen now."""
     canary = draft.canary
     waited = draft.now - (draft.status.since or draft.now)
-    if not promotion.is_committed(draft) and draft.snapshot.deployment(canary.revision) is None:
+    if promotion.is_lost(draft):
+        give_up(draft, f"no pod of {canary.model_version} is ready any more")
+    elif not promotion.is_committed(draft) and draft.snapshot.deployment(canary.revision) is None:
         give_up(draft, f"the Deployment {canary.revision} is gone")
     elif (
         not promotion.is_committed(draft) and draft.snapshot.ready(canary.revision) == 0 and waited >= DEADLINE_SECONDS
@@ -53,10 +55,11 @@ def proceed(draft: Draft) -> None:
 
 
 def give_up(draft: Draft, why: str) -> str:
-    """Stay with the version that serves, and return that in words; no request was sent to the other one yet."""
+    """Stay with the version that the way back was to leave, and return that in words."""
     stable, rolled_back = draft.stable, draft.status.rolled_back
     message = f"{stable.model_version} goes on serving: {why}."
     draft.enter(Phase.HEALTHY)
+    draft.weigh(0)
     draft.set(canary=None, returning=None, rolled_back=None if rolled_back == stable.revision else rolled_back)
     draft.condition(ConditionType.PROMOTED, True, Reason.PROMOTED, message)
     draft.tell(EventReason.RETURN_GIVEN_UP, message, warning=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import EventReason, Reason
 from lossgate.api.status import RouteStatus
 from lossgate.rollout import rollback
 from lossgate.rollout.draft import Draft
-from lossgate.rollout.snapshot import LooksSeen, Obstacle, RouteSeen
+from lossgate.rollout.snapshot import Obstacle, RouteSeen
 
 MAX_REVERTS = 3
 """More than this many within the window, and writing back has become a quarrel that only a person can end."""
@@ -168,5 +166,4 @@ def _drop_looks(draft: Draft) -> None:
     step = draft.status.step
     if step is not None and step.since is not None:
         draft.set(step=step.model_copy(update={"since": None}))
-    if isinstance(draft.snapshot.measurement, LooksSeen):
-        draft.snapshot = replace(draft.snapshot, measurement=None)
+    draft.drop_looks()

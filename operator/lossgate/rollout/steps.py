@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import UNREADABLE, ConditionType, EventReason, Phase, Reason
-from lossgate.api.spec import OnInconclusive, RolloutSpec
+from lossgate.api.spec import OnInconclusive
 from lossgate.api.status import Hold, Version
-from lossgate.rollout import evidence, guardrails, promotion, readiness, rollback, routes, skip
+from lossgate.rollout import edits, evidence, guardrails, history, promotion, readiness, rollback, routes, skip
 from lossgate.rollout.draft import Draft
 from lossgate.stats import Verdict
 
@@ -58,7 +56,7 @@ def proceed(draft: Draft) -> None:
         _pause(draft, Reason.REQUESTED, why)
     elif finding.may_leave_step and routes.is_trusted(draft) and not guardrails.hold_back(draft):
         _leave_when_ready(draft)
-    elif is_overdue(draft) and not skip.is_on(draft):
+    elif is_overdue(draft) and not skip.is_on(draft) and not _has_nothing_to_promote(draft):
         _inconclusive(draft)
     if draft.status.phase in (Phase.PROGRESSING, Phase.PAUSED):
         _route_share(draft)
@@ -72,6 +70,10 @@ def changed_mind(draft: Draft) -> bool:
     if target == draft.stable.revision:
         rollback.start(draft, Reason.ABORTED, "The spec went back to the stable version.")
         return True
+    if history.was_rolled_back(draft.status, target):
+        asked = draft.snapshot.spec.model.version
+        rollback.start(draft, Reason.ABORTED, f"The spec went to {asked}, which was rolled back before.")
+        return True
     replaced = draft.canary.model_version
     draft.tell(
         EventReason.CANARY_REPLACED, f"{replaced} is replaced before its verdict; evidence and risk start afresh."
@@ -82,28 +84,31 @@ def changed_mind(draft: Draft) -> bool:
 
 def _follow_spec(draft: Draft) -> None:
     """Restart the evidence where an edit of the spec changed what is tested or where it is read."""
-    spec, baseline = draft.snapshot.spec, draft.status.baseline
-    inconclusive = draft.status.pause is not None and draft.status.pause.reason is Reason.INCONCLUSIVE
-    if inconclusive and skip.is_on(draft):
+    pause = draft.status.pause
+    if pause is None or pause.reason is not Reason.INCONCLUSIVE:
+        again = edits.restart(draft)
+        if again is not None:
+            edits.begin_again(draft, again)
+        else:
+            _keep_place(draft)
+        return
+    source = evidence.source_fingerprint(draft.snapshot.spec.loss)
+    if skip.is_on(draft):
         _resume(draft, "without analysis, from the first step")
-        draft.begin_step(0)
-        return
-    if inconclusive and draft.status.paused_test != _test_fingerprint(spec):
+    elif draft.status.paused_test != edits.fingerprint(draft.snapshot.spec):
         _resume(draft, "after an edit of the spec: a new risk budget, from the first step")
-        draft.begin_step(0)
+    else:
         return
-    if baseline is not None and baseline.source != evidence.source_fingerprint(spec.loss):
+    draft.begin_step(0)
+    if draft.status.baseline is not None and draft.status.baseline.source != source:
         draft.set(baseline=None)
-        draft.begin_step(0)
-        return
-    index = min(draft.step.index, len(spec.steps) - 1)
-    if index != draft.step.index or (not inconclusive and spec.steps[index].weight != draft.step.weight):
-        draft.begin_step(index)
-    elif baseline is not None and evidence.is_other_test(draft, baseline.mean):
-        since = draft.step.since
-        draft.begin_step(index)
-        since = draft.now if since else None
-        draft.set(step=draft.step.model_copy(update={"since": since, "in_force": since}))
+
+
+def _keep_place(draft: Draft) -> None:
+    """The step that goes on may have another position now, and looks that have not begun another length."""
+    spec, step = draft.snapshot.spec, draft.step
+    now = {"index": edits.place(spec.steps, step.weight), "interval_seconds": spec.loss.interval_seconds}
+    draft.set(step=step.model_copy(update=now))
 
 
 def _is_switched_off(draft: Draft) -> bool:
@@ -159,11 +164,23 @@ def _is_without_pods(draft: Draft) -> bool:
     return True
 
 
+def is_in_last(draft: Draft) -> bool:
+    """Return whether no step follows the one that was passed: one that an edit added has shown nothing yet."""
+    spec, step = draft.snapshot.spec, draft.step
+    return edits.place(spec.steps, step.weight) + 1 == len(spec.steps)
+
+
 def is_overdue(draft: Draft) -> bool:
     """Return whether the step has lasted for longer than it may."""
     spec = draft.snapshot.spec
     began = draft.step.began
     return began is not None and draft.now >= began + spec.gate.max_duration_seconds + spec.loss.label_delay_seconds
+
+
+def _has_nothing_to_promote(draft: Draft) -> bool:
+    """A canary without pods is waited for until its own deadline, also where the policy is to promote it unproven."""
+    policy = draft.snapshot.spec.gate.on_inconclusive
+    return policy is OnInconclusive.PROMOTE and draft.snapshot.ready(draft.canary.revision) == 0
 
 
 def _inconclusive(draft: Draft) -> None:
@@ -190,7 +207,7 @@ def _inconclusive(draft: Draft) -> None:
         case _:
             draft.set(
                 step=draft.step.model_copy(update={"weight": spec.steps[0].weight, "since": None}),
-                paused_test=_test_fingerprint(spec),
+                paused_test=edits.fingerprint(spec),
                 analysis=analysis.model_copy(update={"verdict": "Inconclusive"}),
             )
             _pause(
@@ -208,6 +225,10 @@ def _pause(draft: Draft, reason: Reason, message: str) -> None:
 
 
 def _resume(draft: Draft, why: str) -> None:
+    """Go on; the time that a person had the rollout wait does not count against `gate.maxDuration`."""
+    pause, step = draft.status.pause, draft.step
+    if pause is not None and step.began is not None:
+        draft.set(step=step.model_copy(update={"began": draft.now - max(pause.since - step.began, 0.0)}))
     draft.enter(Phase.PROGRESSING)
     draft.set(pause=None, paused_by=None)
     skip.describe(draft)
@@ -240,6 +261,9 @@ def promote_without_proof(draft: Draft) -> str:
     """Promote by order of a person, and return that in words; pods and route are waited for as ever."""
     numbers = f"step {draft.step.weight}%, {evidence.summary(draft)}"
     order = Hold(reason=Reason.REQUESTED, since=draft.now, message=numbers)
+    if evidence.is_paused_without_verdict(draft):
+        gathered = {"state": draft.analysis.pause_state, "pause_state": None}
+        draft.set(analysis=draft.analysis.model_copy(update=gathered))
     draft.set(promote_requested=order, pause=None, paused_by=None)
     message = f"By order of a person, {draft.canary.model_version} is promoted without the proof: {numbers}."
     promotion.start(draft, message, Reason.REQUESTED)
@@ -275,10 +299,13 @@ def _say_why_paused(draft: Draft, why: str) -> None:
 
 def _wait_paused(draft: Draft) -> None:
     pause, why = draft.status.pause, _why_paused(draft)
+    policy = draft.snapshot.spec.gate.on_inconclusive
     if pause is None or (pause.reason is Reason.REQUESTED and why is None):
         _resume(draft, "as requested; the evidence goes on")
     elif pause.reason is Reason.REQUESTED and why is not None:
         _say_why_paused(draft, why)
+    elif pause.reason is Reason.INCONCLUSIVE and policy is OnInconclusive.ROLLBACK:
+        rollback.start(draft, Reason.INCONCLUSIVE, f"gate.onInconclusive is Rollback now. {pause.message}")
     elif (
         pause.reason is Reason.INCONCLUSIVE
         and draft.now >= pause.since + draft.snapshot.spec.gate.pause_timeout_seconds
@@ -320,12 +347,6 @@ def _leave(draft: Draft, message: str) -> None:
     draft.tell(EventReason.STEP_PASSED, message)
     skip.describe(draft)
     draft.begin_step(index + 1)
-
-
-def _test_fingerprint(spec: RolloutSpec) -> str:
-    limits = [guardrail.model_dump_json() for guardrail in spec.guardrails]
-    tested = [spec.gate.model_dump_json(), *(step.model_dump_json() for step in spec.steps), *limits]
-    return hashlib.sha256("|".join(tested).encode()).hexdigest()[:12]
 
 
 def _route_share(draft: Draft) -> None:
