@@ -133,11 +133,13 @@ async def test_credentials_go_with_their_own_questions_only(numbers: PrometheusI
 
 
 async def test_query_that_hangs_is_given_up_and_keeps_no_look_waiting() -> None:
-    numbers, looks = PrometheusInstant(timeout_seconds=5), PrometheusSource()
+    numbers, looks = PrometheusInstant(timeout_seconds=2), PrometheusSource()
     with FakeServer(success([])) as hanging, FakeServer(success([])) as healthy:
         hanging.hang.clear()
-        stuck = [asyncio.create_task(numbers.instant(ask(hanging.url))) for _ in range(instant.QUERIES_AT_ONCE + 5)]
-        await asyncio.to_thread(hanging.wait_for_requests, instant.QUERIES_AT_ONCE)
+        stuck = [
+            asyncio.create_task(numbers.instant(ask(hanging.url))) for _ in range(instant.QUERIES_AT_ONCE_PER_URL + 5)
+        ]
+        await asyncio.to_thread(hanging.wait_for_requests, instant.QUERIES_AT_ONCE_PER_URL)
         await looks.looks(a_request(healthy.url))
         assert not any(task.done() for task in stuck)
         results = await asyncio.gather(*stuck, return_exceptions=True)

@@ -163,6 +163,8 @@ async def test_an_error_in_an_answer_with_status_200(source: PrometheusSource) -
         Answer(200, b"", {}),
         Answer(200, b"[]"),
         Answer(200, b"null"),
+        Answer(200, b"[" * 200_000),
+        Answer(200, b'{"status": "success", "data": {"resu'),
     ],
 )
 async def test_a_login_page_or_anything_else_that_is_no_prometheus(source: PrometheusSource, answer: Answer) -> None:
@@ -194,11 +196,53 @@ async def test_infos_are_no_warnings(source: PrometheusSource) -> None:
         ([row("increment", NAMES.count, "ten")], "matrix"),
         ([row("increment", NAMES.count, "10", at=300.5)], "matrix"),
         ([row("increment", NAMES.count, "10", at=330)], "matrix"),
+        ([row("increment", NAMES.count, "10", at=10**400)], "matrix"),
+        ([row("increment", NAMES.count, "1_000")], "matrix"),
+        ([{**row("increment", NAMES.count, "1"), "values": [[300, 1]]}], "matrix"),
+        ([{**row("increment", NAMES.count, "1"), "values": [[300, True]]}], "matrix"),
+        ([{**row("increment", NAMES.count, "1"), "values": [[300, "1"], [300, "1"]]}], "matrix"),
     ],
 )
 async def test_anything_but_numbers_at_the_times_asked_for(source: PrometheusSource, result: object, kind: str) -> None:
     error = await failure(source, success(result, kind))
     assert isinstance(error, EvidenceIncomplete)
+
+
+def relabelled(**labels: str) -> list[dict[str, object]]:
+    """The answer with its first series twice, the other one with labels of its own."""
+    first = row("increment", NAMES.count, "10")
+    metric = dict(first["metric"], **labels)  # type: ignore[call-overload]
+    return [*a_version(), {**first, "metric": metric}]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({}, "two series where one is expected: increment of model_loss_count"),
+        ({"replica": "b"}, "labels that the query does not leave: replica"),
+        ({"lossgate_part": "gossip"}, "labels that the query does not leave: too few"),
+    ],
+)
+async def test_several_series_where_one_is_expected_are_never_one_of_them(
+    source: PrometheusSource, labels: dict[str, str], said: str
+) -> None:
+    error = await failure(source, success(relabelled(**labels)))
+    assert error.reason is Reason.AMBIGUOUS_SERIES
+    assert said in error.what
+
+
+async def test_what_a_server_says_is_text_that_can_be_stored(source: PrometheusSource) -> None:
+    error = await failure(source, Answer(200, b'{"status": "error", "errorType": "bad_data", "error": "half \\ud800"}'))
+    assert str(error).encode()
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
+async def test_count_that_is_no_number_is_none_whatever_else_the_server_says(
+    source: PrometheusSource, value: str
+) -> None:
+    reading = (await ask(source, success(a_version(**{NAMES.count: value})))).arms[STABLE][0]
+    assert isinstance(reading, Flaw)
+    assert reading.reason is Reason.PARTIAL_DATA
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
@@ -243,6 +287,20 @@ async def test_a_clock_that_is_behind_makes_the_look_too_early(source: Prometheu
     assert isinstance(error, SamplesStale)
     assert error.reason is Reason.STALE_SAMPLES
     assert "30 s behind" in error.what
+
+
+@pytest.mark.parametrize(("ahead", "is_believed"), [(10, True), (3600, False)])
+async def test_a_clock_that_is_ahead_has_other_moments_under_the_same_times(ahead: int, is_believed: bool) -> None:
+    source = PrometheusSource(clock=lambda: 345.0)
+    answer = success(a_version())
+    dated = Answer(200, answer.body, {**answer.headers, "Date": formatdate(345 + ahead, usegmt=True)})
+    if is_believed:
+        assert isinstance((await ask(source, dated)).arms[STABLE][0], ArmLook)
+    else:
+        error = await failure(source, dated)
+        assert error.reason is Reason.STALE_SAMPLES
+        assert "3600 s ahead of the operator's" in error.what
+    await source.close()
 
 
 async def test_an_answer_without_end_is_cut_off(source: PrometheusSource, monkeypatch: pytest.MonkeyPatch) -> None:

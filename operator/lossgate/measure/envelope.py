@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from lossgate.measure.errors import (
 )
 
 _SHOWN_CHARACTERS = 200
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?([eE][+-]?\d+)?|Inf)|NaN", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def check(
         raise _refusal(status, content_type, answer, access.without_secrets(_said(answer, body)), question)
     warnings = answer.get("warnings")
     if warnings:
-        what = f"the answer is partial: {_shown(access.without_secrets(_warnings(warnings)))}"
+        what = f"the answer is partial: {shown(access.without_secrets(_warnings(warnings)))}"
         raise EvidenceIncomplete(
             what, question, "look at the stores behind this Prometheus; nothing is judged until then"
         )
@@ -82,7 +84,7 @@ def check(
     data = data if isinstance(data, dict) else {}
     kind = data.get("resultType")
     if kind != shape.kind or not isinstance(data.get("result"), list):
-        found = _shown(access.without_secrets(repr(kind)))
+        found = shown(access.without_secrets(repr(kind)))
         what = f"the answer holds {found} where a {shape.kind} of series is expected"
         raise EvidenceIncomplete(what, question, shape.wrong_kind)
 
@@ -112,9 +114,9 @@ def _number(series: dict[str, Any], question: Question) -> float:
         time, value = series["value"]
         if float(time) != question.at:
             raise ValueError(f"a value for {time}, which was not asked for")
-        return float(value)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what = f"the answer cannot be read: {_shown(str(error))}"
+        return _value(value)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        what = f"the answer cannot be read: {shown(str(error))}"
         raise EvidenceIncomplete(what, question, "check the query and what answers at this URL") from error
 
 
@@ -123,11 +125,13 @@ def _row(series: dict[str, Any], question: Question, ends: range) -> Row:
         if "histograms" in series:
             raise ValueError("a native histogram where a counter is expected")
         labels = {str(name): str(value) for name, value in series["metric"].items()}
-        values = {_grid_time(time, ends): float(value) for time, value in series["values"]}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what = f"a series of the answer cannot be read: {_shown(str(error))}"
+        values = [(_grid_time(time, ends), _value(value)) for time, value in series["values"]]
+        if len(dict(values)) < len(values):
+            raise ValueError("two values for one moment")
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        what = f"a series of the answer cannot be read: {shown(str(error))}"
         raise EvidenceIncomplete(what, question, "check loss.series and what answers at this URL") from error
-    return Row(labels, values)
+    return Row(labels, dict(values))
 
 
 def _grid_time(time: float, ends: range) -> int:
@@ -136,10 +140,21 @@ def _grid_time(time: float, ends: range) -> int:
     return int(time)
 
 
+def _value(value: object) -> float:
+    """Prometheus writes values as text; Python reads more out of texts than numbers, such as digits with underscores.
+
+    Raises:
+        ValueError: No number as Prometheus writes it.
+    """
+    if not isinstance(value, str) or _NUMBER.fullmatch(value) is None:
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
 def _json(body: bytes) -> object:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # The latter from brackets that never close.
         return None
 
 
@@ -154,7 +169,7 @@ def _warnings(warnings: object) -> str:
 
 
 def _refusal(status: int, content_type: str, answer: object, said: str, question: Question) -> MeasurementError:
-    what = f"HTTP {status}, {_shown(said) or 'an empty body'}"
+    what = f"HTTP {status}, {shown(said) or 'an empty body'}"
     if status in (401, 403):
         return AccessDenied(
             what,
@@ -171,12 +186,13 @@ def _refusal(status: int, content_type: str, answer: object, said: str, question
     if isinstance(answer, dict):
         return SourceUnavailable(what, question, "it refused the query: see its message")
     kind = content_type or "no content type"
-    what = f"HTTP {status} with {kind} where JSON is expected: {_shown(said) or 'an empty body'}"
+    what = f"HTTP {status} with {kind} where JSON is expected: {shown(said) or 'an empty body'}"
     return SourceUnavailable(
         what, question, "check loss.prometheus.url: this is no Prometheus, or a login page before it"
     )
 
 
-def _shown(text: str) -> str:
-    text = " ".join(text.split())
+def shown(text: str) -> str:
+    """Return what somebody else wrote, on one line, short, and without what no text may hold."""
+    text = " ".join(text.encode(errors="replace").decode().split())  # JSON can hold halves of characters.
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."

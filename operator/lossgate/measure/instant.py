@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 from prometheus_api_client import PrometheusConnect
 from urllib3.util.retry import Retry
@@ -15,10 +17,13 @@ from lossgate.measure import envelope
 from lossgate.measure.access import Access
 from lossgate.measure.errors import AmbiguousSeries, Question, SourceUnavailable
 from lossgate.measure.session import CheckedSession, open_session
+from lossgate.measure.slots import in_loop
 from lossgate.measure.source import InstantAnswer, InstantRequest, NoNumber, Number
 
 TIMEOUT_SECONDS = 10.0
 QUERIES_AT_ONCE = 32
+QUERIES_AT_ONCE_PER_URL = 16
+"""A server that keeps its askers waiting has no more of the threads than this."""
 MAX_SESSIONS = 64
 """Credentials change, so that an access may never be asked for again."""
 
@@ -33,6 +38,7 @@ class PrometheusInstant:
         self._timeout_seconds = timeout_seconds
         self._threads = ThreadPoolExecutor(QUERIES_AT_ONCE, thread_name_prefix="prometheus-instant")
         self._slots = asyncio.Semaphore(QUERIES_AT_ONCE)
+        self._slots_of: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._sessions: OrderedDict[Access, CheckedSession] = OrderedDict()
 
     async def instant(self, request: InstantRequest) -> InstantAnswer:
@@ -44,13 +50,12 @@ class PrometheusInstant:
         question = Question(request.access.url, request.query, request.at)
         session = self._session(request.access, question)
         # Waiting for others is nobody's fault: the time that an answer may take begins when the query is sent.
-        async with self._slots:
-            try:
-                async with asyncio.timeout(2 * self._timeout_seconds):
-                    loop = asyncio.get_running_loop()
-                    result = await loop.run_in_executor(self._threads, self._ask, session, request)
-            except TimeoutError as error:
-                raise SourceUnavailable("no answer in time", question, "make the query cheaper") from error
+        job = await self._sent(session, request)
+        try:
+            async with asyncio.timeout(2 * self._timeout_seconds):
+                result = await asyncio.wrap_future(job)
+        except TimeoutError as error:
+            raise SourceUnavailable("no answer in time", question, "make the query cheaper") from error
         return _read(envelope.numbers(result, question), question)
 
     async def close(self) -> None:
@@ -58,6 +63,25 @@ class PrometheusInstant:
         self._threads.shutdown(wait=False, cancel_futures=True)
         for session in self._sessions.values():
             session.close()
+
+    async def _sent(self, session: CheckedSession, request: InstantRequest) -> Future[Any]:
+        """Send a query from a thread as soon as there is one for its server; both are free again when it ends."""
+        loop = asyncio.get_running_loop()
+        own = self._slots_of.setdefault(request.access.url.rstrip("/"), asyncio.Semaphore(QUERIES_AT_ONCE_PER_URL))
+        await own.acquire()
+        try:
+            await self._slots.acquire()
+        except asyncio.CancelledError:
+            own.release()
+            raise
+
+        def ended() -> None:
+            self._slots.release()
+            own.release()
+
+        job = self._threads.submit(self._ask, session, request)
+        job.add_done_callback(partial(in_loop, loop, ended))
+        return job
 
     def _ask(self, session: CheckedSession, request: InstantRequest) -> Any:
         url = request.access.url.rstrip("/")

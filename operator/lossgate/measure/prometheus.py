@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -19,6 +22,7 @@ from lossgate.measure.counting import LOOK_BACKS, LookBacks
 from lossgate.measure.envelope import Row
 from lossgate.measure.errors import Question, SourceUnavailable
 from lossgate.measure.session import CheckedSession, open_session
+from lossgate.measure.slots import in_loop
 from lossgate.measure.source import BaselineAnswer, BaselineRequest, LookAnswer, LookRequest
 
 TIMEOUT_SECONDS = 10.0
@@ -45,8 +49,14 @@ class PrometheusSource:
     The client blocks, so it runs in threads of this source's own. A server that hangs keeps only its own two of them.
     """
 
-    def __init__(self, timeout_seconds: float = TIMEOUT_SECONDS, look_backs: LookBacks = LOOK_BACKS) -> None:
+    def __init__(
+        self,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        look_backs: LookBacks = LOOK_BACKS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._timeout_seconds = timeout_seconds
+        self._clock = clock
         self._look_backs = look_backs
         self._threads = ThreadPoolExecutor(QUERIES_AT_ONCE, thread_name_prefix="prometheus")
         self._servers: OrderedDict[Access, _Server] = OrderedDict()
@@ -61,7 +71,8 @@ class PrometheusSource:
             ValueError: More targets than one query may have, or targets that cannot share one.
         """
         query = counting.look_query(request, self._look_backs)
-        rows = await self._rows(request.scope.access, query, request.ends)
+        group = counting.group_labels(request.scope, request.targets)
+        rows = await self._rows(request.scope.access, query, request.ends, group)
         return reading.read_looks(rows, request)
 
     async def baseline(self, request: BaselineRequest) -> BaselineAnswer:
@@ -71,7 +82,8 @@ class PrometheusSource:
             MeasurementError: No answer that can be trusted.
         """
         query = counting.baseline_query(request)
-        rows = await self._rows(request.scope.access, query, range(request.at, request.at + 1))
+        group = counting.group_labels(request.scope, (request.target,))
+        rows = await self._rows(request.scope.access, query, range(request.at, request.at + 1), group)
         return reading.read_baseline(rows, request)
 
     async def close(self) -> None:
@@ -80,21 +92,41 @@ class PrometheusSource:
         for server in self._servers.values():
             server.session.close()
 
-    async def _rows(self, access: Access, query: str, ends: range) -> list[Row]:
+    async def _rows(self, access: Access, query: str, ends: range, group: tuple[str, ...]) -> list[Row]:
         question = Question(access.url, query, ends[-1])
         server = self._server(access, question)
-        server.under_way += 1
         try:
             # Waiting for a slot counts: the answer to a look must be there before the next one is due.
-            async with asyncio.timeout(2 * self._timeout_seconds), server.slots:
-                self.queries_sent += 1
-                loop = asyncio.get_running_loop()
-                result = await loop.run_in_executor(self._threads, self._ask, server.client, query, ends)
+            async with asyncio.timeout(2 * self._timeout_seconds):
+                result = await self._in_thread(server, query, ends)
         except TimeoutError as error:
             raise SourceUnavailable("no answer in time", question, "see whether it is overloaded") from error
-        finally:
+        rows = envelope.rows(result, question, ends)
+        reading.check_rows(rows, group, question)
+        return rows
+
+    async def _in_thread(self, server: _Server, query: str, ends: range) -> Any:
+        """Ask in a slot that is free again when the thread is, however long ago whoever asked gave up.
+
+        The timeout of a socket is for each piece, so a server that sends its headers bit by bit holds a thread for
+        hours: its own two, and none of those that other servers are asked with.
+        """
+        loop = asyncio.get_running_loop()
+        server.under_way += 1
+        try:
+            await server.slots.acquire()
+        except asyncio.CancelledError:
             server.under_way -= 1
-        return envelope.rows(result, question, ends)
+            raise
+
+        def ended() -> None:
+            server.under_way -= 1
+            server.slots.release()
+
+        self.queries_sent += 1
+        job = self._threads.submit(self._ask, server.client, query, ends)
+        job.add_done_callback(partial(in_loop, loop, ended))
+        return await asyncio.wrap_future(job)
 
     def _ask(self, client: Any, query: str, ends: range) -> Any:
         return client.custom_query_range(
@@ -117,7 +149,7 @@ class PrometheusSource:
 
     def _connected(self, access: Access, question: Question) -> _Server:
         url = access.url.rstrip("/")
-        session = open_session(access, self._timeout_seconds, question)
+        session = open_session(access, self._timeout_seconds, question, clock=self._clock)
         client = PrometheusConnect(url, session=session, retry=Retry(total=0), method="POST")
         # By address, not by access: a server that hangs must not keep more threads because many tenants ask it.
         slots = self._slots.setdefault(url, asyncio.Semaphore(QUERIES_AT_ONCE_PER_URL))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from lossgate.api.reasons import Reason
 from lossgate.measure.counting import COUNTER, PART, Part, group_labels
-from lossgate.measure.envelope import Row
-from lossgate.measure.errors import shown_time
+from lossgate.measure.envelope import Row, shown
+from lossgate.measure.errors import AmbiguousSeries, Question, shown_time
 from lossgate.measure.source import (
     ArmLook,
     ArmReading,
@@ -52,6 +52,27 @@ def read_baseline(rows: Iterable[Row], request: BaselineRequest) -> BaselineAnsw
     return _Arm(request.scope, request.target, own, surroundings).history(request.at)
 
 
+def check_rows(rows: Iterable[Row], group: Sequence[str], question: Question) -> None:
+    """Guarantee that each row is one that was asked for, and that no two say the same thing of the same version.
+
+    Raises:
+        AmbiguousSeries: More labels than the query leaves, or two rows where one is expected: one would be believed.
+    """
+    asked, seen = {*group, COUNTER, PART}, set[tuple[str, ...]]()
+    remedy = "whatever answers between here and Prometheus must hand on the answer as it is, without labels of its own"
+    for row in rows:
+        others = sorted(row.labels.keys() - asked)
+        if others or row.labels.get(PART) not in _PARTS or not row.labels.get(COUNTER):
+            what = f"a series with labels that the query does not leave: {shown(', '.join(others)) or 'too few'}"
+            raise AmbiguousSeries(what, question, remedy)
+        key = tuple(row.labels.get(label, "") for label in (*group, COUNTER, PART))
+        if key in seen:
+            what = f"two series where one is expected: {row.labels[PART]} of {shown(row.labels[COUNTER])}"
+            raise AmbiguousSeries(what, question, remedy)
+        seen.add(key)
+
+
+_PARTS = frozenset(str(part) for part in Part)
 _Key = tuple[str, ...]
 _Cells = Mapping[tuple[str, str], Mapping[int, float]]
 
@@ -132,7 +153,8 @@ class _Arm:
 
     def _uncountable(self, end: int) -> Flaw | None:
         count = self.scope.series.count
-        if not self._value(Part.NON_FINITE, count, end):
+        is_number = math.isfinite(self._value(Part.INCREMENT, count, end) or 0.0)
+        if is_number and not self._value(Part.NON_FINITE, count, end):
             return None
         return self._flaw(end, Reason.PARTIAL_DATA, f"{count} is NaN or infinite: fix what exports it")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import ssl
 import time
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -20,11 +21,17 @@ from lossgate.measure.errors import EvidenceIncomplete, Question, SamplesStale, 
 from lossgate.measure.trust import PrivateTrust, context_of
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
+MAX_AHEAD_SECONDS = 15.0
+"""A server whose clock is further ahead than this of ours has other moments under the times that are asked about."""
 _CHUNK_BYTES = 64 * 1024
 
 
 def open_session(
-    access: Access, timeout_seconds: float, question: Question, shape: Shape = envelope.MANY_SERIES
+    access: Access,
+    timeout_seconds: float,
+    question: Question,
+    shape: Shape = envelope.MANY_SERIES,
+    clock: Callable[[], float] = time.time,
 ) -> CheckedSession:
     """Return a session for one access.
 
@@ -32,7 +39,7 @@ def open_session(
         SourceUnavailable: The certificates to trust cannot be used.
     """
     try:
-        return CheckedSession(access, timeout_seconds, shape)
+        return CheckedSession(access, timeout_seconds, shape, clock)
     except ValueError as error:
         what = f"the certificates to trust cannot be used: {error}"
         raise SourceUnavailable(what, question, "write certificates in PEM") from error
@@ -47,9 +54,16 @@ class CheckedSession(requests.Session):
     taken from the environment, so that no stray .netrc adds credentials: a session sends those of one access.
     """
 
-    def __init__(self, access: Access, timeout_seconds: float, shape: Shape = envelope.MANY_SERIES) -> None:
+    def __init__(
+        self,
+        access: Access,
+        timeout_seconds: float,
+        shape: Shape = envelope.MANY_SERIES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__()
         self._shape = shape
+        self._clock = clock
         once = Retry(total=0)
         self._adapter = (
             PrivateTrust(context_of(access.ca_pem)) if access.ca_pem is not None else HTTPAdapter(max_retries=once)
@@ -78,7 +92,7 @@ class CheckedSession(requests.Session):
             AccessDenied: The credentials are missing or not the right ones.
             SourceUnavailable: Not reached in time, not trusted, refused, redirected, failed, no JSON, or too large.
             EvidenceIncomplete: Warnings, or a result of another type.
-            SamplesStale: The server's clock has not reached the moment that was asked about.
+            SamplesStale: The server's clock has not reached the moment that was asked about, or is far ahead of ours.
         """
         params = kwargs.pop("params", None) or {}
         address = url.decode() if isinstance(url, bytes) else url
@@ -94,7 +108,7 @@ class CheckedSession(requests.Session):
             raise _unreached(error, question) from error
         content_type = response.headers.get("Content-Type", "")
         envelope.check(response.status_code, content_type, body, question, self._access, self._shape)
-        _check_clock(response.headers.get("Date"), question)
+        _check_clock(response.headers.get("Date"), question, self._clock())
         response.raw = io.BytesIO(body)
         return response
 
@@ -144,12 +158,20 @@ def _distrust(error: BaseException) -> str | None:
     return None
 
 
-def _check_clock(date: str | None, question: Question) -> None:
-    """A server that is behind has yet to scrape what belongs to the look; asked too early, it would be lost."""
+def _check_clock(date: str | None, question: Question, now: float) -> None:
+    """What a clock that is behind has under a time is yet to come; under a clock that is ahead it was long ago.
+
+    A look asked for too early would be lost, and one asked for too late may be from before the weights were in force.
+    """
     try:
         server_time = parsedate_to_datetime(date).timestamp() if date else None
     except ValueError:
         return
-    if server_time is not None and server_time + 1 < question.at:
+    if server_time is None:
+        return
+    if server_time + 1 < question.at:
         what = f"its clock is {question.at - server_time:.0f} s behind the end of the look"
         raise SamplesStale(what, question, "synchronise the clocks, or raise loss.settle")
+    if server_time > now + MAX_AHEAD_SECONDS:
+        what = f"its clock is {server_time - now:.0f} s ahead of the operator's"
+        raise SamplesStale(what, question, "synchronise the clocks; nothing is judged until then")
