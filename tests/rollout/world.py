@@ -163,7 +163,7 @@ class World:
         self.writes.append(write)
         match write:
             case CreateDeployment(revision, replicas):
-                self._resize(DeploymentSeen(revision, replicas))
+                self._resize(DeploymentSeen(revision, replicas, model_version=self.versions[revision]))
             case ScaleDeployment(revision, replicas):
                 self._resize(replace(self.deployments[revision], replicas=replicas))
             case DeleteDeployment(revision):

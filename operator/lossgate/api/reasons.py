@@ -131,6 +131,10 @@ class Reason(StrEnum):
     PROMETHEUS_NOT_ALLOWED = "PrometheusNotAllowed"
     """`loss.prometheus.url` is not on the operator's list. Remove it, or have it added to the chart value
     `prometheus.allowed`."""
+    STATUS_DAMAGED = "StatusDamaged"
+    """The stored status was edited or cut, and nothing tells any more which version serves. Nothing is changed until
+    the Service, or `status.stable.revision`, says it again, as the message tells. In the history: the reason of that
+    rollout cannot be read."""
 
 
 class EventReason(StrEnum):
@@ -208,6 +212,10 @@ class EventReason(StrEnum):
     """A guardrail is outside of its limit, not often enough yet to roll back. Look at what it measures."""
     GUARDRAIL_PASSING = "GuardrailPassing"
     """A guardrail that was outside of its limit is within it again. Nothing has to be done."""
+    STATUS_MENDED = "StatusMended"
+    """Parts of the stored status could not be read or contradicted each other, and were put right; the message names
+    them. A canary whose evidence was among them is judged anew. Find out who writes to the status: only the operator
+    should."""
 
 
 UNREADABLE = frozenset(
@@ -238,6 +246,7 @@ REASONS: Mapping[ConditionType, frozenset[Reason]] = {
             Reason.GUARDRAIL_FAILED,
             Reason.GUARDRAIL_PENDING,
             Reason.INSUFFICIENT_CAPACITY,
+            Reason.STATUS_DAMAGED,
         }
     ),
     ConditionType.MEASURED: UNREADABLE
@@ -252,6 +261,7 @@ REASONS: Mapping[ConditionType, frozenset[Reason]] = {
             Reason.PROMETHEUS_NOT_ALLOWED,
             Reason.STABLE_UNAVAILABLE,
             Reason.INSUFFICIENT_CAPACITY,
+            Reason.STATUS_DAMAGED,
         }
     ),
     ConditionType.RECONCILING: frozenset({Reason.FIRST_VERSION_STARTING}),

@@ -11,7 +11,6 @@ from lossgate.api.commands import Command
 from lossgate.api.owner import Owner
 from lossgate.api.reasons import Reason
 from lossgate.api.spec import RolloutSpec
-from lossgate.api.status import RolloutStatus
 from lossgate.controller.access import Accesses
 from lossgate.controller.children import Children
 from lossgate.controller.queue import Key
@@ -31,6 +30,7 @@ from lossgate.measure.source import (
     SeriesNames,
     Target,
 )
+from lossgate.rollout import stored
 from lossgate.rollout.looks import HistoryWanted, LooksWanted, wanted
 from lossgate.rollout.snapshot import (
     Absent,
@@ -75,12 +75,14 @@ class Observer:
         owner = Owner(key.name, key.namespace, metadata["uid"])
         annotations = metadata.get("annotations") or {}
         sighting = routers.of(owner, spec).seen(route, rivals)
+        status, unread = stored.read(body.get("status"))
         return Snapshot(
             name=key.name,
             namespace=key.namespace,
             generation=metadata["generation"],
             spec=spec,
-            status=RolloutStatus.model_validate(body.get("status") or {}),
+            status=status,
+            mended=unread,
             deployments=self._children.deployments(key, owner),
             stable_service=self._children.service(key, owner, spec, names.stable_service(key.name)),
             canary_service=self._children.service(key, owner, spec, names.canary_service(key.name)),

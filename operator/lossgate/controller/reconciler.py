@@ -24,6 +24,7 @@ from lossgate.controller.observe import Observer
 from lossgate.controller.queue import Key, WorkQueue
 from lossgate.controller.routes import RouteReferences
 from lossgate.controller.workers import NotLeading
+from lossgate.rollout import mending, stored
 from lossgate.rollout.decide import decide
 from lossgate.rollout.decision import Decision, SetWeights
 from lossgate.rollout.snapshot import Obstacle
@@ -117,7 +118,7 @@ class Reconciler:
 
     async def _refuse(self, key: Key, body: Mapping[str, Any], error: ValidationError) -> None:
         """The API server validated the spec; what still does not parse was stored under an older CRD."""
-        status = RolloutStatus.model_validate(body.get("status") or {})
+        status, _ = stored.read(body.get("status"))
         decision = refuse_spec(status, body["metadata"]["generation"], in_words(error), self._clock())
         body = await self._write_status(key, body, decision.status)
         if not self.knows(key):
@@ -135,6 +136,7 @@ class Reconciler:
         rivals = {other.name for other in self._references.of(key.namespace, router.route_name)} - {key.name}
         snapshot = self._observer.see(body, spec, self._obstacles.get(key), route, rivals)
         now = self._clock()
+        snapshot = mending.mend(snapshot, now)  # before anything is asked about a canary that is not there
         self._guardrails.start(key, snapshot, now)
         if now >= self._measure_at.get(key, 0.0):
             measurement = await self._observer.measure(snapshot, now)

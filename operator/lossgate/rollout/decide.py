@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lossgate.api import names
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
 from lossgate.api.status import Version
@@ -15,6 +17,7 @@ from lossgate.rollout import (
     guardrails,
     history,
     looks,
+    mending,
     promotion,
     retention,
     returning,
@@ -22,6 +25,7 @@ from lossgate.rollout import (
     routes,
     skip,
     steps,
+    unreadable,
 )
 from lossgate.rollout.decision import Decision
 from lossgate.rollout.draft import Draft
@@ -34,10 +38,15 @@ RECHECK_SECONDS = 15.0
 def decide(snapshot: Snapshot, now: float) -> Decision:
     """Return what to write, change and tell, given what is seen at `now` (Unix seconds).
 
-    Total: every snapshot has a decision. Idempotent: seen again after its decision was applied, the same snapshot
-    changes nothing.
+    Total: every snapshot has a decision, however damaged its status. Idempotent: seen again after its decision was
+    applied, the same snapshot changes nothing.
     """
+    snapshot = mending.mend(snapshot, now)
+    if snapshot.is_lost and snapshot.obstacle is not None:
+        refused = unreadable.refuse(snapshot.status, snapshot.generation, snapshot.obstacle, now)
+        return replace(refused, due=now + RECHECK_SECONDS)
     draft = Draft(snapshot, now)
+    mending.tell(draft)
     _count(draft)
     _scale_down(draft)
     routes.follow(draft)

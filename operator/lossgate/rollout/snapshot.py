@@ -30,6 +30,8 @@ class DeploymentSeen:
     """Why its pods cannot be made, such as a quota; empty while they can be."""
     progress_deadline_seconds: int | None = None
     """The deadline that it has; None where it is not told."""
+    model_version: str = ""
+    """The version's name, as it was when the Deployment was made; empty where it is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,10 @@ class Snapshot:
     """What the annotation `lossgate.io/command` asks for, also if it was acted on long ago."""
     skip_analysis: str | None = None
     """The revision that the annotation `lossgate.io/skip-analysis` names."""
+    mended: tuple[str, ...] = ()
+    """Parts of the stored status that could not be read, or contradicted others, and are not in `status` as stored."""
+    is_lost: bool = False
+    """Nothing tells which version serves; `obstacle` says so, and nothing may be changed."""
 
     @property
     def target(self) -> Revision:

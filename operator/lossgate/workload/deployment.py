@@ -60,6 +60,7 @@ def seen(body: Mapping[str, Any]) -> DeploymentSeen:
         message=progressing.get("message", ""),
         failure=failure.get("message", "") if failure["status"] == "True" else "",
         progress_deadline_seconds=body["spec"].get("progressDeadlineSeconds"),
+        model_version=(body["metadata"].get("annotations") or {}).get(names.ANNOTATION_MODEL_VERSION, ""),
     )
 
 
