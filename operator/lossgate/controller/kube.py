@@ -119,14 +119,19 @@ class Kube:
             "PUT", names.KIND, metadata["namespace"], metadata["name"], body, subresource="status"
         )
 
-    async def delete(self, kind: str, namespace: str, name: str) -> None:
-        """Delete an object with everything it owns; no error if it is gone already.
+    async def delete(
+        self, kind: str, namespace: str, name: str, preconditions: Mapping[str, str] | None = None
+    ) -> None:
+        """Delete an object with everything it owns, if its metadata are such; no error if it is gone already.
 
         Raises:
-            KubeError: The server refused or did not answer.
+            KubeError: The object was changed (409), or the server refused or did not answer.
         """
+        options: JSON = {"propagationPolicy": "Background"}
+        if preconditions is not None:
+            options["preconditions"] = dict(preconditions)
         try:
-            await self._request("DELETE", kind, namespace, name, {"propagationPolicy": "Background"})
+            await self._request("DELETE", kind, namespace, name, options)
         except KubeError as error:
             if error.status != 404:
                 raise

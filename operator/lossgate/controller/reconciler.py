@@ -134,6 +134,7 @@ class Reconciler:
         if self._children.route(key, router.route_name) is not route:
             self._queue.add(key)  # somebody was quicker than the watch: this turn sees our write, the next one theirs
         rivals = {other.name for other in self._references.of(key.namespace, router.route_name)} - {key.name}
+        seen = self._children.bodies(key, owner)
         snapshot = self._observer.see(body, spec, self._obstacles.get(key), route, rivals)
         now = self._clock()
         snapshot = mending.mend(snapshot, now)  # before anything is asked about a canary that is not there
@@ -150,7 +151,7 @@ class Reconciler:
         self._metrics.show(key, decision.status)
         self._schedule(key, decision)
         obstacle = None
-        applier = Applier(self._kube, owner, spec, snapshot, router, route, partial(self._children.wrote, key))
+        applier = Applier(self._kube, owner, spec, seen, router, route, partial(self._children.wrote, key))
         try:
             for write in decision.writes:
                 self._must_lead()
