@@ -7,10 +7,14 @@ from collections.abc import Callable
 from functools import cache
 
 from lossgate.api.commands import Verb
-from lossgate.api.reasons import Phase
+from lossgate.api.names import Revision
+from lossgate.api.reasons import Phase, Reason
 from lossgate.rollout.decision import SetWeights
+from lossgate.rollout.guardrail_seen import NoValue
+from lossgate.rollout.snapshot import MeasurementFailed, Obstacle
 from tests.rollout.world import World, a_spec
 
+GUARDRAIL = {"name": "errors", "query": 'x{revision="$revision"}', "max": 0.01, "failureLimit": 1}
 SHORT = {"gate__maxDuration": "5m", "gate__pauseTimeout": "20m"}
 
 
@@ -110,6 +114,84 @@ def _returned() -> World:
     return give(situation("promoted"), Verb.ROLLBACK).run(60, until=Phase.ROLLED_BACK).run(2)
 
 
+def _passed(**changes: object) -> World:
+    """The loss has passed the first step, and something else keeps it there."""
+    world = _progressing(**changes)
+    world.room = 1
+    return world.run(900)
+
+
+def _promoting_after_the_proof() -> World:
+    world = _progressing()
+    world.room = 2
+    return world.run(2000, until=Phase.PROMOTING).run(5)
+
+
+def _pending() -> World:
+    world = situation("healthy")
+    world.edit(a_spec("v2", guardrails=[GUARDRAIL]))
+    world.readings["errors"] = NoValue("no series")
+    return world.run(900)
+
+
+def _without_baseline() -> World:
+    world = situation("healthy")
+    world.labels_per_second = 0.1
+    world.edit(a_spec("v2"))
+    return world.run(60)
+
+
+def _held() -> World:
+    world = _progressing()
+    world.measurement = MeasurementFailed(Reason.METRICS_UNREACHABLE, "connection refused")
+    return world.run(30)
+
+
+def _skipping() -> World:
+    world = situation("healthy")
+    world.edit(a_spec("v2"))
+    world.skip_analysis = world.snapshot().target
+    return world.run(5)
+
+
+def _stable_unavailable() -> World:
+    world = _progressing()
+    assert world.status.stable is not None
+    break_pods(world, world.status.stable.revision)
+    return world.run(90)
+
+
+def _size_zero() -> World:
+    world = _progressing()
+    world.edit(a_spec("v2", replicas=0))
+    return world.run(5)
+
+
+def _returning_committed() -> World:
+    world = situation("promoted")
+    world.route_accepted = False
+    return give(world, Verb.ROLLBACK).run(3)
+
+
+def _rolling_back_after_harm() -> World:
+    world = situation("healthy")
+    world.edit(a_spec("v4"))
+    return world.run(600, until=Phase.ROLLING_BACK)
+
+
+def _route_missing() -> World:
+    world = _progressing()
+    world.route_fault = Obstacle(Reason.ROUTE_NOT_FOUND, "HTTPRoute digits is gone")
+    return world.run(30)
+
+
+def break_pods(world: World, revision: str) -> None:
+    """Let no pod of a revision be ready from now on."""
+    world.broken.add(revision)
+    if (seen := world.deployments.get(Revision(revision))) is not None:
+        world._resize(seen)
+
+
 _BUILDERS: dict[str, Callable[[], World]] = {
     "initializing": lambda: World(a_spec(), {"v1": 0.30, "v2": 0.25}, pods_start=False).run(2),
     "healthy": _serving,
@@ -126,6 +208,18 @@ _BUILDERS: dict[str, Callable[[], World]] = {
     "promoted": _promoted,
     "returning": _returning,
     "returned": _returned,
+    "progressing without a baseline": _without_baseline,
+    "progressing, Prometheus away": _held,
+    "progressing without analysis": _skipping,
+    "progressing, stable version down": _stable_unavailable,
+    "progressing, route missing": _route_missing,
+    "progressing at size 0": _size_zero,
+    "step passed, no room for the next": _passed,
+    "step passed, guardrail pending": _pending,
+    "promoting after the proof": _promoting_after_the_proof,
+    "rolling back after harm": _rolling_back_after_harm,
+    "promoted long ago": lambda: situation("promoted").run(700),
+    "returning, everything routed": _returning_committed,
 }
 SITUATIONS = tuple(_BUILDERS)
 

@@ -1,4 +1,4 @@
-"""What becomes of each command in each situation."""
+"""People's commands: `docs/reference/lifecycle.md` has what each does in each situation, this what it means."""
 
 from __future__ import annotations
 
@@ -13,107 +13,6 @@ from lossgate.rollout.decision import SetWeights
 from tests.rollout.situations import SITUATIONS, give, revision_meant, situation, weights_asked
 from tests.rollout.test_decide import condition, phase, reasons
 from tests.rollout.world import World, a_spec
-
-STARTING = "a command that comes with a new object is not carried out"
-NONE_IN_FLIGHT = "no rollout is in flight"
-WAS_ROLLED_BACK = "retry tries it again"
-IN_FLIGHT = "a rollout is in flight"
-BEING_PROMOTED = "is being promoted; abort takes it back"
-TOO_LATE = "is routed to v2 already; once it is promoted, rollback leads back"
-BEING_ROLLED_BACK = "v2 is being rolled back"
-GOING_BACK = "the rollout is going back to v1"
-NO_PAUSE = "it is not paused"
-SPEC_PAUSES = "spec.paused is true"
-
-# For each situation: what promote, abort, retry, pause, resume and rollback lead to, or why they do nothing.
-TABLE: dict[str, tuple[Phase | str, ...]] = {
-    "initializing": (STARTING,) * 6,
-    "healthy": (
-        NONE_IN_FLIGHT,
-        NONE_IN_FLIGHT,
-        "serves already",
-        NONE_IN_FLIGHT,
-        NONE_IN_FLIGHT,
-        "no version was replaced yet",
-    ),
-    "progressing": (Phase.PROMOTING, Phase.ROLLING_BACK, IN_FLIGHT, Phase.PAUSED, NO_PAUSE, IN_FLIGHT),
-    "paused by the spec": (
-        Phase.PROMOTING,
-        Phase.ROLLING_BACK,
-        IN_FLIGHT,
-        Phase.PAUSED,
-        "set it to false to go on",
-        IN_FLIGHT,
-    ),
-    "paused by a command": (
-        Phase.PROMOTING,
-        Phase.ROLLING_BACK,
-        IN_FLIGHT,
-        "it is paused already, by: pause digits-",
-        Phase.PROGRESSING,
-        IN_FLIGHT,
-    ),
-    "paused by both": (
-        Phase.PROMOTING,
-        Phase.ROLLING_BACK,
-        IN_FLIGHT,
-        "it is paused already, by: pause digits-",
-        "set it to false, then give this command again",
-        IN_FLIGHT,
-    ),
-    "inconclusive": (
-        Phase.PROMOTING,
-        Phase.ROLLING_BACK,
-        IN_FLIGHT,
-        "it is paused already, as inconclusive",
-        Phase.PROGRESSING,
-        IN_FLIGHT,
-    ),
-    "promoting": (BEING_PROMOTED, Phase.ROLLING_BACK, IN_FLIGHT, BEING_PROMOTED, BEING_PROMOTED, IN_FLIGHT),
-    "committed": (BEING_PROMOTED, TOO_LATE, IN_FLIGHT, BEING_PROMOTED, BEING_PROMOTED, IN_FLIGHT),
-    "rolling back": (
-        BEING_ROLLED_BACK,
-        BEING_ROLLED_BACK,
-        IN_FLIGHT,
-        BEING_ROLLED_BACK,
-        BEING_ROLLED_BACK,
-        IN_FLIGHT,
-    ),
-    "aborted": (
-        WAS_ROLLED_BACK,
-        WAS_ROLLED_BACK,
-        Phase.PROGRESSING,
-        WAS_ROLLED_BACK,
-        WAS_ROLLED_BACK,
-        "no version was replaced yet",
-    ),
-    "harmed": (
-        WAS_ROLLED_BACK,
-        WAS_ROLLED_BACK,
-        Phase.PROGRESSING,
-        WAS_ROLLED_BACK,
-        WAS_ROLLED_BACK,
-        "no version was replaced yet",
-    ),
-    "promoted": (
-        NONE_IN_FLIGHT,
-        NONE_IN_FLIGHT,
-        "serves already",
-        NONE_IN_FLIGHT,
-        NONE_IN_FLIGHT,
-        Phase.ROLLING_BACK,
-    ),
-    "returning": (GOING_BACK, Phase.HEALTHY, IN_FLIGHT, GOING_BACK, GOING_BACK, IN_FLIGHT),
-    "returned": (
-        WAS_ROLLED_BACK,
-        WAS_ROLLED_BACK,
-        Phase.PROGRESSING,
-        WAS_ROLLED_BACK,
-        WAS_ROLLED_BACK,
-        Phase.ROLLING_BACK,
-    ),
-}
-CELLS = [(name, verb, TABLE[name][index]) for name in SITUATIONS for index, verb in enumerate(Verb)]
 
 
 def last(world: World) -> tuple[Outcome, str]:
@@ -143,33 +42,21 @@ def assert_refused(world: World, verb: Verb, revision: str | None, why: str) -> 
     assert why in told[0].message
 
 
-@pytest.mark.parametrize(("name", "verb", "end"), CELLS)
-def test_right_revision(name: str, verb: Verb, end: Phase | str) -> None:
-    world = situation(name)
-    if not isinstance(end, Phase):
-        assert_refused(world, verb, None, end)
-        return
-    give(world, verb)
-    assert last(world)[0] is Outcome.OBEYED
-    assert phase(world) is end
-    assert EventReason.COMMAND_OBEYED in reasons(world)
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_wrong_revision_does_nothing(name: str) -> None:
+    for verb in Verb:
+        assert_refused(situation(name), verb, "digits-00000000", "")
 
 
-@pytest.mark.parametrize(("name", "verb", "end"), CELLS)
-def test_wrong_revision_does_nothing(name: str, verb: Verb, end: Phase | str) -> None:
-    del end
-    assert_refused(situation(name), verb, "digits-00000000", "")
-
-
-@pytest.mark.parametrize(("name", "verb"), [(name, verb) for name, verb, end in CELLS if isinstance(end, Phase)])
-def test_same_text_again_changes_nothing(name: str, verb: Verb) -> None:
-    world = situation(name)
-    give(world, verb)
-    before = world.status.last_command
-    world.events.clear()
-    world.run(5)
-    assert world.status.last_command == before
-    assert not {EventReason.COMMAND_OBEYED, EventReason.COMMAND_REFUSED} & set(reasons(world))
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_same_text_again_changes_nothing(name: str) -> None:
+    for verb in Verb:
+        world = give(situation(name), verb)
+        before = world.status.last_command
+        world.events.clear()
+        world.run(3)
+        assert world.status.last_command == before
+        assert not {EventReason.COMMAND_OBEYED, EventReason.COMMAND_REFUSED} & set(reasons(world))
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,8 @@ class World:
     """Answers every question of the operator in place of the drawn losses."""
     silent: tuple[float, float] = (0.0, 0.0)
     """Looks that end within have neither requests nor labels of the canary."""
+    draws: dict[str, ArmSeen] = field(default_factory=dict)
+    """What each look sees of the version in that place, in place of the drawn losses."""
     obstacle: Obstacle | None = None
     command: str | None = None
     skip_analysis: str | None = None
@@ -225,8 +227,9 @@ class World:
             tuple(
                 LookSeen(
                     float(end),
-                    self._draw(stable.model_version, (1 - share) * interval),
-                    self._draw(canary.model_version, 0.0 if self._is_silent(end) else share * interval),
+                    self.draws.get("stable") or self._draw(stable.model_version, (1 - share) * interval),
+                    self.draws.get("canary")
+                    or self._draw(canary.model_version, 0.0 if self._is_silent(end) else share * interval),
                 )
                 for end in ends
             )

@@ -52,7 +52,7 @@ class Reason(StrEnum):
     pods, and at the route that the message names."""
     STABLE_UNAVAILABLE = "StableUnavailable"
     """No pod of the stable version is ready; weights stay as they are. `Stalled` as well once it has lasted a minute.
-    Look at its pods and nodes first."""
+    Look at its pods and nodes first; the message names the ways out."""
     PROMOTED = "Promoted"
     """The version was shown not to be worse than the margin, or is the first, or the spec went back to it."""
     ANALYSING = "Analysing"
@@ -69,7 +69,8 @@ class Reason(StrEnum):
     """`gate.maxDuration` passed without a verdict. Edit `spec.gate` (a larger margin, more time) or give the steps
     more weight to try again while it is paused; `gate.pauseTimeout` rolls it back."""
     PROGRESS_DEADLINE = "ProgressDeadline"
-    """No pod of the canary was ready for ten minutes, or its Deployment gave up. Look at the canary's pods."""
+    """No pod of the canary was ready for `progressDeadlineSeconds`, or its Deployment gave up, or all its pods were
+    lost just after everything was routed to it. Look at the canary's pods."""
     ABORTED = "Aborted"
     """The spec went back to the stable version before the verdict. Nothing to do."""
     REQUESTED = "Requested"

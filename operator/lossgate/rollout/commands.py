@@ -62,8 +62,7 @@ def _wrong_moment(draft: Draft, command: Command) -> str | None:
         case Verb.ABORT if draft.status.returning is not None:
             return _not_in_the_way_back(draft, command.revision)
         case Verb.ABORT if draft.status.phase is Phase.PROMOTING:
-            committed = f"everything is routed to {draft.canary.model_version} already; once it is promoted, rollback "
-            return committed + "leads back." if promotion.is_committed(draft) else _not_the_canary(draft, command)
+            return _not_the_canary(draft, command) or _no_way_back(draft)
         case Verb.PROMOTE | Verb.ABORT:
             return _not_judged(draft) or _not_the_canary(draft, command)
         case Verb.PAUSE:
@@ -84,7 +83,7 @@ def _not_judged(draft: Draft) -> str | None:
         case Phase.ROLLING_BACK:
             return f"{draft.canary.model_version} is being rolled back; retry tries it again afterwards."
         case Phase.PROMOTING:
-            return f"{draft.canary.model_version} is being promoted; abort takes it back while that is possible."
+            return f"{draft.canary.model_version} is being promoted; abort takes it back."
     return None
 
 
@@ -139,6 +138,12 @@ def _no_rollback(draft: Draft, revision: str) -> str | None:
     if draft.snapshot.deployment(status.previous.revision) is None:
         return f"the Deployment {status.previous.revision} is gone; edit the spec to bring that version in again."
     return None
+
+
+def _no_way_back(draft: Draft) -> str | None:
+    if not promotion.is_committed(draft) or promotion.may_go_back(draft):
+        return None
+    return f"everything is routed to {draft.canary.model_version} and no pod of {draft.stable.model_version} is ready."
 
 
 def _not_in_the_way_back(draft: Draft, revision: str) -> str | None:

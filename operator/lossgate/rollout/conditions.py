@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
+from lossgate.api.status import Version
 from lossgate.rollout import contest, guardrails, looks, readiness, routes
 from lossgate.rollout.draft import Draft
 from lossgate.rollout.snapshot import Obstacle
@@ -30,29 +31,35 @@ def _ready(draft: Draft) -> None:
         draft.condition(ConditionType.RECONCILING, True, Reason.FIRST_VERSION_STARTING, message)
         return
     draft.drop_condition(ConditionType.RECONCILING)
-    ready = snapshot.ready(draft.stable.revision)
+    # Once everything is routed to the new version, the old one may go.
+    serving = draft.canary if status.canary is not None and status.canary.weight == 100 else draft.stable
+    ready = snapshot.ready(serving.revision)
     if ready > 0 or snapshot.replicas == 0:
-        message = f"{draft.stable.model_version} serves."
+        message = f"{serving.model_version} serves."
         if snapshot.replicas == 0:
-            message = f"{draft.stable.model_version} has no pods, as spec.replicas is 0."
+            message = f"{serving.model_version} has no pods, as spec.replicas is 0."
         draft.condition(ConditionType.READY, True, Reason.STABLE_SERVING, message)
         return
     before = status.condition(ConditionType.READY)
-    message = _unavailable(draft)
+    message = _unavailable(draft, serving)
     if before is None or before.status != "False":
         draft.tell(EventReason.STABLE_UNAVAILABLE, message, warning=True)
     draft.condition(ConditionType.READY, False, Reason.STABLE_UNAVAILABLE, message)
 
 
-def _unavailable(draft: Draft) -> str:
-    snapshot, stable = draft.snapshot, draft.stable
-    message = f"No pod of {stable.model_version} ({stable.revision}) is ready; weights stay as they are."
-    if snapshot.deployment(stable.revision) is None and stable.revision != snapshot.target:
-        message += (
-            f" Its Deployment is gone, and its template is no longer in the spec: apply {stable.model_version} again "
-            "to have it created."
-        )
-    return message
+def _unavailable(draft: Draft, serving: Version) -> str:
+    """Return what happened and which ways out there are, each of which works from here."""
+    snapshot, previous, version = draft.snapshot, draft.status.previous, serving.model_version
+    message = f"No pod of {version} ({serving.revision}) is ready; weights stay as they are."
+    ways = []
+    if snapshot.deployment(serving.revision) is None and serving.revision != snapshot.target:
+        message += " Its Deployment is gone, and its template is no longer in the spec:"
+        ways.append(f"apply {version} again to have it created")
+    if draft.status.phase in (Phase.PROGRESSING, Phase.PAUSED) and snapshot.ready(draft.canary.revision) > 0:
+        ways.append(f"kubectl lossgate promote has {draft.canary.model_version} take over without the proof")
+    if draft.status.phase is Phase.HEALTHY and previous is not None and snapshot.ready(previous.revision) > 0:
+        ways.append(f"kubectl lossgate rollback leads back to {previous.model_version}, whose pods are ready")
+    return f"{message} {'; '.join(ways)}." if ways else message
 
 
 def _route_doubt(draft: Draft) -> str:

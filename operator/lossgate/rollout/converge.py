@@ -63,6 +63,8 @@ def _canary_replicas(draft: Draft) -> int:
     snapshot, status = draft.snapshot, draft.status
     seen = snapshot.deployment(draft.canary.revision)
     has = seen.replicas if seen else 0
+    if status.phase is Phase.PROMOTING and snapshot.replicas == 0 and not promotion.is_committed(draft):
+        return 0
     if promotion.hands_over(draft):
         return max(promotion.full_size(draft), has if promotion.is_committed(draft) else 0)
     match status.phase:

@@ -160,11 +160,16 @@ def _refuse_again(draft: Draft) -> None:
 
 
 def _promote(draft: Draft) -> None:
-    """Until everything is routed to the new version, a changed mind and harm still count."""
+    """Until everything is routed to the new version, harm still counts; until it is promoted, going back does."""
+    version = draft.canary.model_version
     if promotion.is_lost(draft):
-        _judge_again(draft)
+        message = f"All pods of {version} were lost after everything was routed to it."
+        rollback.start(draft, Reason.PROGRESS_DEADLINE, message)
     elif promotion.is_committed(draft):
-        promotion.proceed(draft)
+        if draft.snapshot.target == draft.stable.revision and promotion.may_go_back(draft):
+            rollback.start(draft, Reason.ABORTED, "The spec went back to the stable version.")
+        else:
+            promotion.proceed(draft)
     elif not steps.changed_mind(draft):
         _promote_while_fine(draft)
 

@@ -29,14 +29,18 @@ def full_size(draft: Draft) -> int:
 
 
 def is_committed(draft: Draft) -> bool:
-    """Return whether everything is routed to the new version already, so that there is no way but forwards."""
+    """Return whether everything is routed to the new version already: what is not ready there is missed at once."""
     return draft.canary.weight == 100
 
 
 def is_lost(draft: Draft) -> bool:
     """Return whether everything is routed to a version without a ready pod while the other one has some."""
-    ready = draft.snapshot.ready
-    return is_committed(draft) and ready(draft.canary.revision) == 0 and ready(draft.stable.revision) > 0
+    return is_committed(draft) and draft.snapshot.ready(draft.canary.revision) == 0 and may_go_back(draft)
+
+
+def may_go_back(draft: Draft) -> bool:
+    """Return whether the old version can take everything back: it keeps its pods until the new one is promoted."""
+    return draft.snapshot.ready(draft.stable.revision) > 0
 
 
 def proceed(draft: Draft) -> None:

@@ -35,7 +35,7 @@ def start(draft: Draft, reason: Reason, message: str) -> None:
 
 def proceed(draft: Draft) -> None:
     """Wait until no request can reach the canary any more, then end the rollout."""
-    if not routed(draft, canary_weight=0):
+    if not routed(draft, canary_weight=0) or _is_behind_name(draft):
         draft.set(settled=None)
         return
     if draft.status.settled is None:
@@ -53,6 +53,12 @@ def proceed(draft: Draft) -> None:
     draft.enter(Phase.HEALTHY if back_by_user else Phase.ROLLED_BACK)
     if back_by_user:
         draft.set(canary=None, step=None)
+
+
+def _is_behind_name(draft: Draft) -> bool:
+    """Return whether the rollout's own Service still leads to the canary: a promotion that was taken back moved it."""
+    service, canary = draft.snapshot.stable_service, draft.canary.revision
+    return service is not None and (service.revision == canary or bool(service.ready.keys() - {draft.stable.revision}))
 
 
 def routed(draft: Draft, canary_weight: int) -> bool:

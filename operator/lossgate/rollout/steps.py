@@ -114,22 +114,20 @@ def _keep_place(draft: Draft) -> None:
 def _is_switched_off(draft: Draft) -> bool:
     """Nothing serves at size 0, so nothing is decided: the rollout waits, and no deadline runs."""
     before, version = draft.status.condition(ConditionType.PROMOTED), draft.canary.model_version
-    is_said, is_off = before is not None and before.reason is Reason.REQUESTED, draft.snapshot.replicas == 0
+    message = f"spec.replicas is 0: {version} waits, with the evidence it has, until there are pods again."
+    is_said, is_off = before is not None and before.message == message, draft.snapshot.replicas == 0
     if is_off:
         draft.set(step=draft.step.model_copy(update={"unready_since": None}))
     if draft.status.phase is Phase.PAUSED:
         return is_off
-    if not is_off:
-        if is_said:
-            draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, f"{version} is being judged.")
-            draft.tell(EventReason.RESUMED, "Resumed: spec.replicas is above 0 again; the evidence goes on.")
-            draft.set(step=draft.step.model_copy(update={"began": draft.now}))
-        return False
-    message = f"spec.replicas is 0: {version} waits, with the evidence it has, until there are pods again."
-    if not is_said:
+    if is_off and not is_said:
         draft.tell(EventReason.PAUSED, message)
-    draft.condition(ConditionType.PROMOTED, None, Reason.REQUESTED, message)
-    return True
+        draft.condition(ConditionType.PROMOTED, None, Reason.REQUESTED, message)
+    elif is_said and not is_off:
+        draft.condition(ConditionType.PROMOTED, None, Reason.ANALYSING, f"{version} is being judged.")
+        draft.tell(EventReason.RESUMED, "Resumed: spec.replicas is above 0 again; the evidence goes on.")
+        draft.set(step=draft.step.model_copy(update={"began": draft.now}))
+    return is_off
 
 
 def _went_wrong(draft: Draft) -> bool:
