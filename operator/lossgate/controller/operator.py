@@ -139,6 +139,8 @@ class Operator:
             self._queue.open()
         else:
             self._queue.close()
+            if self._reconciler is not None:
+                self._reconciler.stood_down()
 
     async def _rollout_changed(self, *, event: kopf.RawEvent, namespace: str | None, name: str, **_: Any) -> None:
         if self._reconciler is None:

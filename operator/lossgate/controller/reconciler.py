@@ -11,9 +11,11 @@ from pydantic import ValidationError
 
 from lossgate.api.mistakes import in_words
 from lossgate.api.owner import Owner
+from lossgate.api.reasons import ConditionType, Reason
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
-from lossgate.controller.apply import Applier, Refused
+from lossgate.controller import takeover
+from lossgate.controller.apply import REFUSALS, Applier, Refused
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
 from lossgate.controller.guardrails import GuardrailWatch
@@ -58,7 +60,7 @@ class Reconciler:
         self._metrics = metrics
         self._clock = clock
         self._rollouts: dict[Key, Mapping[str, Any]] = {}
-        self._obstacles: dict[Key, Obstacle] = {}
+        self._obstacles: dict[Key, Obstacle | None] = {}
         self._measure_at: dict[Key, float] = {}
         self._references = RouteReferences()
 
@@ -83,6 +85,11 @@ class Reconciler:
         self._queue.forget(key)
         self._metrics.forget(key)
         self._wake(self._references.forget(key))
+
+    def stood_down(self) -> None:
+        """Forget what another leader may find otherwise: when this process leads again, the status says it."""
+        self._obstacles.clear()
+        self._measure_at.clear()
 
     def route_changed(self, namespace: str, name: str, *, is_gone: bool) -> None:
         """Wake the ModelRollouts that use an HTTPRoute, their own or one of the user's."""
@@ -129,12 +136,18 @@ class Reconciler:
     async def _reconcile(self, key: Key, body: Mapping[str, Any], spec: RolloutSpec) -> None:
         owner = Owner(key.name, key.namespace, body["metadata"]["uid"])
         router = routers.of(owner, spec)
+        term = self._lease.take_over
+        if term is not None and (body.get("status") or {}).get("takenOver") == term:
+            term = None
+        if term is not None:
+            await self._take_over(key, owner, router.route_name, term)
         route = self._children.route(key, router.route_name)
         if self._children.route(key, router.route_name) is not route:
             self._queue.add(key)  # somebody was quicker than the watch: this turn sees our write, the next one theirs
         rivals = {other.name for other in self._references.of(key.namespace, router.route_name)} - {key.name}
         seen = self._children.bodies(key, owner)
-        snapshot = self._observer.see(body, spec, self._obstacles.get(key), route, rivals)
+        known = self._obstacles[key] if key in self._obstacles else _said(body)
+        snapshot = self._observer.see(body, spec, known, route, rivals)
         now = self._clock()
         self._guardrails.start(key, snapshot, now)
         if now >= self._measure_at.get(key, 0.0):
@@ -143,6 +156,8 @@ class Reconciler:
                 snapshot = snapshot.measured(measurement)
         snapshot = snapshot.guarded(await self._guardrails.answers(key))
         decision = decide(snapshot, self._clock())
+        if term is not None:
+            decision = takeover.complete(decision, snapshot, term, owns_route=route is None or owner.owns(route))
         body = await self._write_status(key, body, decision.status)
         if not self.knows(key):
             return
@@ -162,8 +177,17 @@ class Reconciler:
         finally:
             for event in decision.events:
                 await self._events.tell(body, event)
-        if self.knows(key) and obstacle != self._obstacles.get(key):
-            self._remember(key, obstacle)
+        if self.knows(key):
+            self._obstacles[key] = obstacle
+            if obstacle != known:
+                self._queue.add(key)
+
+    async def _take_over(self, key: Key, owner: Owner, route_name: str, term: str) -> None:
+        children = [(kind, body) for (kind, _), body in self._children.bodies(key, owner).items()]
+        route = self._children.route(key, route_name)
+        if route is not None and owner.owns(route):
+            children.append(("HTTPRoute", route))
+        await takeover.touch(self._kube, key.namespace, children, term, partial(self._children.wrote, key))
 
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -179,13 +203,6 @@ class Reconciler:
             self._measure_at[key] = max(decision.measure_at, self._measure_at.get(key, 0.0))
             self._queue.add(key, self._measure_at[key])
 
-    def _remember(self, key: Key, obstacle: Obstacle | None) -> None:
-        if obstacle is None:
-            del self._obstacles[key]
-        else:
-            self._obstacles[key] = obstacle
-        self._queue.add(key)
-
     async def _write_status(self, key: Key, body: Mapping[str, Any], status: RolloutStatus) -> Mapping[str, Any]:
         manifest = status.to_manifest()
         if manifest == body.get("status"):
@@ -200,3 +217,12 @@ class Reconciler:
     def _must_lead(self) -> None:
         if not self._lease.is_held():
             raise NotLeading
+
+
+def _said(body: Mapping[str, Any]) -> Obstacle | None:
+    """Return the refusal that the status tells of, for the first turn of a process: it is not over because of that."""
+    conditions = (body.get("status") or {}).get("conditions") or ()
+    for condition in conditions:
+        if condition["type"] == ConditionType.STALLED and condition["reason"] in REFUSALS:
+            return Obstacle(Reason(condition["reason"]), condition["message"])
+    return None
