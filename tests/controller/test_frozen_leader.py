@@ -171,7 +171,7 @@ def test_late_write_has_no_effect(version: str, traffic: JSON) -> None:
                 meanwhile(cluster, rollout)
                 process = a_successor(cluster)
                 process.start()
-                await process.run(lambda cluster=cluster: cluster.status.taken_over is not None, 60)
+                await process.run(partial(_is_taken_over, cluster), 60)
                 for seconds in (0.5, 5):
                     await process.rest(seconds)
                     found = await frozen.effect(cluster)
@@ -236,6 +236,10 @@ def test_take_over_touches_every_child_once_and_says_so() -> None:
         assert cluster.status.taken_over == "pod-2.5f3a"
 
     virtual_time.run(scene())
+
+
+def _is_taken_over(cluster: Cluster) -> bool:
+    return cluster.status.taken_over is not None
 
 
 def _brings_only_pods(request: Request) -> bool:

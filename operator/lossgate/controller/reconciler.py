@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -63,6 +64,7 @@ class Reconciler:
         self._obstacles: dict[Key, Obstacle | None] = {}
         self._measure_at: dict[Key, float] = {}
         self._references = RouteReferences()
+        self._unseen: dict[Key, tuple[int, float]] = {}
 
     def saw(self, body: Mapping[str, Any]) -> None:
         """Take note of a ModelRollout as a watch delivered it."""
@@ -71,6 +73,8 @@ class Reconciler:
         is_other = known is None or known["metadata"]["uid"] != body["metadata"]["uid"]
         if is_other and known is not None:
             self.gone(key)  # deleted and created again: what was remembered is another object's
+        if key in self._unseen and resource_version(body) >= self._unseen[key][0]:
+            del self._unseen[key]
         if is_other or known is None or resource_version(body) > resource_version(known):
             self._rollouts[key] = body
             self._wake(self._references.saw(key, body))
@@ -78,7 +82,7 @@ class Reconciler:
 
     def gone(self, key: Key) -> None:
         """Forget a ModelRollout that was deleted; its children go by their owner reference."""
-        for memory in (self._rollouts, self._obstacles, self._measure_at):
+        for memory in (self._rollouts, self._obstacles, self._measure_at, self._unseen):
             memory.pop(key, None)
         self._children.forget(key)
         self._guardrails.forget(key)
@@ -98,6 +102,11 @@ class Reconciler:
             for key in users:
                 self._children.gone("HTTPRoute", key, name)
         self._wake(users)
+
+    def unseen_seconds(self) -> float:
+        """Return for how long the watch has owed a write of our own, the one that it owes longest; 0 if none."""
+        since = min((since for _, since in self._unseen.values()), default=None)
+        return 0.0 if since is None else time.monotonic() - since
 
     def knows(self, key: Key) -> bool:
         """Return whether a ModelRollout of that name is there."""
@@ -212,6 +221,7 @@ class Reconciler:
         known = self._rollouts.get(key)
         if known is not None and resource_version(stored) > resource_version(known):
             self._rollouts[key] = stored
+            self._unseen.setdefault(key, (resource_version(stored), time.monotonic()))
         return stored
 
     def _must_lead(self) -> None:
