@@ -29,7 +29,7 @@ from lossgate.controller.routes import RouteReferences
 from lossgate.controller.workers import NotLeading
 from lossgate.rollout.decide import decide
 from lossgate.rollout.decision import Decision, SetWeights
-from lossgate.rollout.snapshot import Obstacle
+from lossgate.rollout.snapshot import Obstacle, Snapshot
 from lossgate.rollout.unreadable import refuse_spec
 from lossgate.traffic import routers
 
@@ -145,11 +145,7 @@ class Reconciler:
     async def _reconcile(self, key: Key, body: Mapping[str, Any], spec: RolloutSpec) -> None:
         owner = Owner(key.name, key.namespace, body["metadata"]["uid"])
         router = routers.of(owner, spec)
-        term = self._lease.take_over
-        if term is not None and (body.get("status") or {}).get("takenOver") == term:
-            term = None
-        if term is not None:
-            await self._take_over(key, owner, router.route_name, term)
+        term = await self._take_over(key, owner, body, router.route_name)
         route = self._children.route(key, router.route_name)
         if self._children.route(key, router.route_name) is not route:
             self._queue.add(key)  # somebody was quicker than the watch: this turn sees our write, the next one theirs
@@ -157,13 +153,7 @@ class Reconciler:
         seen = self._children.bodies(key, owner)
         known = self._obstacles[key] if key in self._obstacles else _said(body)
         snapshot = self._observer.see(body, spec, known, route, rivals)
-        now = self._clock()
-        self._guardrails.start(key, snapshot, now)
-        if now >= self._measure_at.get(key, 0.0):
-            measurement = await self._observer.measure(snapshot, now)
-            if measurement is not None:
-                snapshot = snapshot.measured(measurement)
-        snapshot = snapshot.guarded(await self._guardrails.answers(key))
+        snapshot = await self._measured(key, snapshot)
         decision = decide(snapshot, self._clock())
         if term is not None:
             decision = takeover.complete(decision, snapshot, term, owns_route=route is None or owner.owns(route))
@@ -172,17 +162,9 @@ class Reconciler:
             return
         self._metrics.show(key, decision.status)
         self._schedule(key, decision)
-        obstacle = None
         applier = Applier(self._kube, owner, spec, seen, router, route, partial(self._children.wrote, key))
         try:
-            for write in decision.writes:
-                self._must_lead()
-                _log.info("%s/%s: %s", *key, write)
-                await applier.apply(write)
-                if isinstance(write, SetWeights):
-                    self._queue.add(key)
-        except Refused as refused:
-            obstacle = refused.obstacle
+            obstacle = await self._carry_out(key, decision, applier)
         finally:
             for event in decision.events:
                 await self._events.tell(body, event)
@@ -191,12 +173,39 @@ class Reconciler:
             if obstacle != known:
                 self._queue.add(key)
 
-    async def _take_over(self, key: Key, owner: Owner, route_name: str, term: str) -> None:
+    async def _measured(self, key: Key, snapshot: Snapshot) -> Snapshot:
+        now = self._clock()
+        self._guardrails.start(key, snapshot, now)
+        if now >= self._measure_at.get(key, 0.0):
+            measurement = await self._observer.measure(snapshot, now)
+            if measurement is not None:
+                snapshot = snapshot.measured(measurement)
+        return snapshot.guarded(await self._guardrails.answers(key))
+
+    async def _carry_out(self, key: Key, decision: Decision, applier: Applier) -> Obstacle | None:
+        """Do the writes in order, until one is refused; return why."""
+        try:
+            for write in decision.writes:
+                self._must_lead()
+                _log.info("%s/%s: %s", *key, write)
+                await applier.apply(write)
+                if isinstance(write, SetWeights):
+                    self._queue.add(key)
+        except Refused as refused:
+            return refused.obstacle
+        return None
+
+    async def _take_over(self, key: Key, owner: Owner, body: Mapping[str, Any], route_name: str) -> str | None:
+        """Touch the children, if this is the first turn after a take-over; return the term that the status is to say."""
+        term = self._lease.take_over
+        if term is None or (body.get("status") or {}).get("takenOver") == term:
+            return None
         children = [(kind, body) for (kind, _), body in self._children.bodies(key, owner).items()]
         route = self._children.route(key, route_name)
         if route is not None and owner.owns(route):
             children.append(("HTTPRoute", route))
         await takeover.touch(self._kube, key.namespace, children, term, partial(self._children.wrote, key))
+        return term
 
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
