@@ -77,10 +77,9 @@ async def test_writes_on_an_old_view_are_refused_and_a_status_in_between_is_no_h
 
 @pytest.fixture(scope="module")
 def server(apiserver: ApiServer, programs: Path) -> ApiServer:
-    routes = [
-        crd for crd in yaml.safe_load_all((programs / CRDS).read_text()) if crd["spec"]["names"]["kind"] == "HTTPRoute"
-    ]
-    apiserver.must("apply", "--server-side", "-f", "-", manifest=routes[0])
+    documents = yaml.safe_load_all((programs / CRDS).read_text(encoding="utf-8"))
+    (crd,) = (one for one in documents if one and one["metadata"]["name"].startswith("httproutes."))
+    apiserver.must("apply", "--server-side", "-f", "-", manifest=crd)
     apiserver.must("wait", "--for=condition=Established", "crd/httproutes.gateway.networking.k8s.io", "--timeout=30s")
     return apiserver
 
@@ -96,9 +95,8 @@ def operator(server: ApiServer, tmp_path: Path) -> Iterator[subprocess.Popen[byt
         "LOSSGATE_PROMETHEUS_URL": "http://127.0.0.1:9",
     }
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lossgate", "operator"], env=environment, stdout=log, stderr=log
-        )
+        command = [sys.executable, "-c", "from lossgate.cli.main import main; main()", "operator"]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         yield process
         process.kill()
         process.wait()

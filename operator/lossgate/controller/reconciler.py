@@ -196,7 +196,7 @@ class Reconciler:
         return None
 
     async def _take_over(self, key: Key, owner: Owner, body: Mapping[str, Any], route_name: str) -> str | None:
-        """Touch the children, if this is the first turn after a take-over; return the term that the status is to say."""
+        """Touch the children in the first turn after a take-over; return the term that the status is to say."""
         term = self._lease.take_over
         if term is None or (body.get("status") or {}).get("takenOver") == term:
             return None
