@@ -27,7 +27,7 @@ def test_only_events_are_watched_so_that_no_finalizer_and_no_annotation_is_writt
 
 def test_children_are_found_by_their_label_and_routes_all() -> None:
     registry = an_operator()._registry()
-    handlers = {handler.id: handler for handler in registry._watching.get_all_handlers()}
+    handlers = {str(handler.id): handler for handler in registry._watching.get_all_handlers()}
     for kind in CHILD_RESOURCES:
         assert handlers[f"{kind}-changed"].labels == {names.LABEL_ROLLOUT: kopf.PRESENT}
     assert not handlers["HTTPRoute-changed"].labels

@@ -121,5 +121,5 @@ def test_operator_leads_reconciles_and_hands_its_lease_back_when_told_to_end(
     operator.send_signal(signal.SIGTERM)
     operator.wait(30)
     spec = of("lease", "lossgate")["spec"]
-    assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("", 1)
+    assert spec["holderIdentity"] == "", "the next one need not wait until it has run out"
     server.must("delete", "modelrollout", "digits")
