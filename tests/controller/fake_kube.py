@@ -105,7 +105,7 @@ class FakeKube(Kube):
         asked_version = changes.get("metadata", {}).get("resourceVersion")
         present = self._present(kind, namespace, name)
         if asked_version is not None:
-            self._current(kind, namespace, name, changes)
+            self._current(kind, namespace, name, dict(changes))
         merged = _merged(present, changes)
         return self._done(request, self._store(present, merged))
 

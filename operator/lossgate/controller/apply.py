@@ -27,6 +27,17 @@ from lossgate.workload import deployment, service
 Operations = Sequence[dict[str, Any]]
 """A JSON patch (RFC 6902)."""
 
+REFUSALS = frozenset(
+    {
+        Reason.TEMPLATE_INVALID,
+        Reason.INVALID_SPEC,
+        Reason.ROUTE_NOT_FOUND,
+        Reason.BACKEND_CONFLICT,
+        Reason.INSUFFICIENT_CAPACITY,
+    }
+)
+"""Reasons of what the API server refuses."""
+
 
 class Refused(Exception):
     """The API server refused a write for a reason that a person must mend."""

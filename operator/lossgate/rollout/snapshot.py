@@ -142,6 +142,8 @@ class MeasurementFailed:
 
     reason: Reason
     message: str
+    in_short: str = ""
+    """What an event says, where the message is too long for one."""
 
 
 Measurement = LooksSeen | HistorySeen | MeasurementFailed
