@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from lossgate.measure.counting import COUNTER, PART, Part
+from lossgate.measure.instant import PrometheusInstant
 from lossgate.measure.prometheus import PrometheusSource
 from lossgate.measure.source import (
     ArmLook,
@@ -52,9 +53,15 @@ class OverHTTP:
         self.kinds: set[type] = {BaselineRequest, LookRequest}
         """Which questions the fault is for."""
         self.asked: list[BaselineRequest | LookRequest] = []
+        self.numbers = PrometheusInstant(timeout_seconds)
+        self.numbers._threads = InPlace()
+        self.number: Callable[[int], Answer] = a_number
+        """What the answer to the query of a guardrail is, for a moment."""
 
     def answer(self, request: Request) -> Answer:
         """Answer the question under way; to be given to the server."""
+        if request.path.endswith("/query"):
+            return self.number(int(request.form["time"]))
         is_broken = self.fault is not None and type(self.asked[-1]) in self.kinds
         return self.fault(self._truth) if is_broken and self.fault else success(self._truth)
 
@@ -80,6 +87,11 @@ class OverHTTP:
     async def close(self) -> None:
         """Close connections."""
         await self._source.close()
+
+
+def a_number(at: int) -> Answer:
+    """The answer of one series, within every limit."""
+    return success([{"metric": {}, "value": [at, "0.001"]}], "vector")
 
 
 def serve(source: OverHTTP) -> FakeServer:

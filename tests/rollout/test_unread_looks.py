@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ DOWN = MeasurementFailed(Reason.METRICS_UNREACHABLE, "connection refused")
 HOLD_SECONDS = 60
 
 
-def in_first_step(**changes: object) -> World:
+def in_first_step(**changes: Any) -> World:
     """A world at 20% with a look every 10 s and a short patience."""
     changes = {"gate__holdTimeout": f"{HOLD_SECONDS}s", **changes}
     world = World(a_spec(**changes), {"v1": 0.3, "v2": 0.29})
