@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lossgate.api import names
 from lossgate.api.reasons import Phase, Reason
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import BaselineStatus, RolloutStatus, StepStatus, Version
@@ -42,7 +43,8 @@ from tests.controller.cluster import CHILD_KINDS, a_rollout
 from tests.controller.fake_kube import FakeKube, Storage
 
 NOW = 1_700_000_000.0
-STABLE, CANARY = Target("ml", "digits-1"), Target("ml", "digits-2")
+_V2 = RolloutSpec.model_validate(a_rollout("v2")["spec"])
+STABLE, CANARY = Target("ml", "digits-1"), Target("ml", names.revision_name("digits", _V2.template, "v2"))
 QUESTION = Question("http://prometheus:9090", "x", NOW)
 
 
@@ -151,7 +153,7 @@ async def test_looks_that_are_due_are_asked_for_at_the_place_that_the_spec_names
     assert (request.scope.revision_label, request.scope.namespace_label) == ("version", "ns")
     assert (request.scope.series.count, request.scope.series.predictions) == ("c", "p")
     matchers = (("a", "1"), ("b", "2"))
-    assert request.targets == (Target("ml", "digits-1", matchers), Target("ml", "digits-2", matchers))
+    assert request.targets == (Target("ml", "digits-1", matchers), Target("ml", CANARY.revision, matchers))
     assert list(request.ends) == [1_700_000_000, 1_700_000_010], "settled 5 s ago, not before the step"
 
 
@@ -159,7 +161,8 @@ async def test_history_of_the_stable_version_is_asked_for_before_the_first_look(
     source = Source(Baseline(5000.0, 1500.0, 4000.0, 12.5, None))
     observer = an_observer(source)
     found = await observer.measure(seen(observer, a_body(baseline=False)), NOW)
-    assert source.requests == [BaselineRequest(source.requests[0].scope, int(NOW), STABLE)]
+    settled = int(NOW) - 5
+    assert source.requests == [BaselineRequest(source.requests[0].scope, settled, STABLE)], "no clock is exact"
     assert found == HistorySeen(5000.0, 1500.0, 4000.0, labels_per_second=12.5)
 
 
@@ -239,3 +242,22 @@ async def test_no_prometheus_at_all_is_said() -> None:
 def test_refused_write_is_seen_where_the_source_is_fine() -> None:
     obstacle = Obstacle(Reason.TEMPLATE_INVALID, "no image")
     assert seen(an_observer(Source()), a_body(), obstacle).obstacle == obstacle
+
+
+async def test_nothing_is_asked_about_a_canary_that_is_not_wanted_any_more() -> None:
+    source = Source()
+    observer = an_observer(source)
+    body = a_body()
+    aborted = {**body, "spec": {**body["spec"], "model": {"version": "v1"}}}
+    assert await observer.measure(seen(observer, aborted), NOW + 20) is None
+    assert source.requests == [], "a server that hangs would keep the way back waiting"
+
+
+async def test_defect_in_measuring_holds_and_keeps_no_turn_from_its_decision(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    found = await measured(Missing(int(NOW), None, "of another kind than the question"))
+    assert isinstance(found, MeasurementFailed)
+    assert found.reason is Reason.METRICS_UNREACHABLE
+    assert "the operator failed at it: " in found.message
+    assert "ml/digits: not measured" in caplog.text

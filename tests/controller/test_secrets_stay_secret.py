@@ -7,7 +7,6 @@ import json
 import logging
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from lossgate.measure.source import BaselineAnswer, BaselineRequest, LookAnswer,
 from tests.controller import virtual_time
 from tests.controller.cluster import PLACE, Cluster, ScriptedSource, a_rollout
 from tests.controller.operator_process import OperatorProcess
+from tests.controller.prometheus_over_http import InPlace
 from tests.measure.certificates import Authority
 from tests.measure.fake_server import Answer, FakeServer, Request, success
 
@@ -31,18 +31,6 @@ TOKEN, RENEWED, PASSWORD = "m4rk3r-token", "m4rk3r-renewed", "m4rk3r-password"
 TENANT, OWN_TOKEN, OWN_TENANT, AUTHORITY = "m4rk3r-tenant", "m4rk3r-own", "m4rk3r-own-tenant", "m4rk3r-authority"
 BASIC = base64.b64encode(f"ml:{PASSWORD}".encode()).decode()
 MARKERS = ("m4rk3r", BASIC)
-
-
-class InPlace(ThreadPoolExecutor):
-    """Virtual time would not wait for a thread."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        try:
-            done.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            done.set_exception(error)
-        return done
 
 
 class OverHTTP:

@@ -184,7 +184,7 @@ async def all_readings(prometheus: PrometheusServer, target: Target) -> tuple[Ar
         await source.close()
 
 
-_EVENTS = st.sampled_from(["scrape", "scrape", "scrape", "fail", "restart", "silent"])
+_EVENTS = st.sampled_from(["scrape", "scrape", "scrape", "fail", "restart", "silent", "replace"])
 
 
 def is_caught_up(events: list[object]) -> bool:
@@ -205,8 +205,15 @@ def test_looks_never_add_up_to_more_than_the_truth(
 ) -> None:
     namespace = next(_namespaces)
     pods = [a_pod(namespace, "a"), a_pod(namespace, "b")]
+    gone: list[ScrapedPod] = []
     for at, (*events, labels) in zip(scrape_times(len(script)), script, strict=True):
-        for pod, event in zip(pods, events, strict=True):
+        for place, event in enumerate(events):
+            pod = pods[place]
+            if event == "replace":
+                gone.append(pod)
+                pods[place] = a_pod(namespace, f"{pod.labels['pod']}-{at}")
+                pod.fail_scrape(at)
+                pod = pods[place]
             if event == "restart":
                 pod.restart()
             pod.serve(labels)
@@ -214,9 +221,9 @@ def test_looks_never_add_up_to_more_than_the_truth(
                 pod.fail_scrape(at)
             elif event != "silent":
                 pod.scrape(at)
-    write(prometheus, namespace, *pods)
+    write(prometheus, namespace, *gone, *pods)
     arm = asyncio.run(all_readings(prometheus, Target(namespace, "r1")))
-    assert total(arm) <= sum(pod.served for pod in pods)
+    assert total(arm) <= sum(pod.served for pod in (*gone, *pods))
     if all(is_caught_up([row[pod] for row in script]) for pod in (0, 1)):
         assert total(arm) == sum(pod.served for pod in pods)
 

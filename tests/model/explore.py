@@ -50,7 +50,9 @@ def rested(moves: Moves, state: State, shown: str) -> State:
     raise AssertionError("never comes to rest")
 
 
-def explore(moves: Moves, start: State, *, rests: Iterable[str] = (oracle.SAFE, oracle.HARM), most: int = 0) -> Explored:
+def explore(
+    moves: Moves, start: State, *, rests: Iterable[str] = (oracle.SAFE, oracle.HARM), most: int = 0
+) -> Explored:
     """Explore all that can be reached from a state, and where each state ends when nothing more breaks.
 
     Ends at the first thing that is wrong, or after `most` states if that is not 0.

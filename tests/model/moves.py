@@ -206,8 +206,9 @@ class Moves:
                 services = list(children.services)
                 services[place] = Service(service.selected, service.selected)
                 after = state._replace(children=children._replace(services=(services[0], services[1])))
-                yield Move(f"endpoints of the {('stable', 'canary')[place]} Service list {service.selected}", after), (
-                    "services"
+                yield (
+                    Move(f"endpoints of the {('stable', 'canary')[place]} Service list {service.selected}", after),
+                    ("services"),
                 )
         if children.route is not None and not children.route.accepted:
             route = children.route._replace(accepted=True, in_force=children.route.weight)

@@ -151,6 +151,15 @@ class BaselineStatus(_Part):
     """Fingerprint of where the loss was read: another source needs another baseline."""
 
 
+class Counts(_Part):
+    """What the source's own counts of labels stood at, over all pods of each version."""
+
+    stable: float | None = None
+    """Of the stable version."""
+    canary: float | None = None
+    """Of the canary."""
+
+
 class Analysis(_Part):
     """The evidence of the step so far."""
 
@@ -168,6 +177,8 @@ class Analysis(_Part):
     """Evidence that the canary is no worse than the margin, as share of what leaving the step needs."""
     hold: Hold | None = None
     """Why no evidence comes in now; absent while it does."""
+    last_counts: Counts | None = None
+    """Where the last look ended; a source that has less there later has lost data, or another one answers."""
     expected_verdict: str | None = None
     """When a verdict may be expected, in words."""
     non_finite_looks: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
@@ -47,6 +48,8 @@ from lossgate.rollout.snapshot import (
     Snapshot,
 )
 from lossgate.traffic import routers
+
+_log = logging.getLogger(__name__)
 
 
 class Observer:
@@ -106,6 +109,11 @@ class Observer:
             return await self._accesses.ask(snapshot.namespace, snapshot.spec, ask, generated=True)
         except MeasurementError as error:
             return MeasurementFailed(error.reason, str(error), error.in_short)
+        # A defect in measuring must not keep a rollout from being rolled back: it holds, and is logged.
+        except Exception as error:
+            _log.exception("%s/%s: not measured", snapshot.namespace, snapshot.name)
+            what = f"the operator failed at it: {type(error).__name__}; see its log"
+            return MeasurementFailed(Reason.METRICS_UNREACHABLE, what)
 
     async def _ask(
         self, snapshot: Snapshot, want: HistoryWanted | LooksWanted, now: float, access: Access
@@ -113,7 +121,7 @@ class Observer:
         scope = _scope(snapshot, access)
         match want:
             case HistoryWanted():
-                return await self._history(snapshot, scope, now)
+                return await self._history(snapshot, scope, now - snapshot.spec.loss.settle_seconds)
             case LooksWanted():
                 return await self._looks(snapshot, scope, want)
 
@@ -133,9 +141,10 @@ class Observer:
             )
         return None
 
-    async def _history(self, snapshot: Snapshot, scope: Scope, now: float) -> Measurement:
+    async def _history(self, snapshot: Snapshot, scope: Scope, at: float) -> Measurement:
+        """Ask about a moment as far in the past as looks are: a clock that is a little behind is none that is wrong."""
         stable = _target(snapshot, "stable")
-        reading = await self._source.baseline(BaselineRequest(scope, int(now), stable))
+        reading = await self._source.baseline(BaselineRequest(scope, int(at), stable))
         match reading:
             case Missing():
                 return HistorySeen(0.0, 0.0, 0.0, 0.0, reading.message)
@@ -162,7 +171,7 @@ class Observer:
         arms = (await self._source.looks(request)).arms
         return LooksSeen(
             tuple(
-                LookSeen(float(end), _arm(one), _arm(other))
+                LookSeen(float(end), seen_of(one), seen_of(other))
                 for end, one, other in zip(request.ends, arms[stable], arms[canary], strict=True)
             )
         )
@@ -187,10 +196,12 @@ def _target(snapshot: Snapshot, arm: str) -> Target:
     return Target(snapshot.namespace, version.revision, tuple(sorted(snapshot.spec.loss.selector.items())))
 
 
-def _arm(reading: ArmReading) -> ArmSeen:
+def seen_of(reading: ArmReading) -> ArmSeen:
+    """Return a reading as a decision sees it."""
     match reading:
         case ArmLook():
-            return ArmSample(reading.n, reading.total, reading.squares, reading.predictions)
+            counts = {"stood": reading.stood, "stands": reading.stands}
+            return ArmSample(reading.n, reading.total, reading.squares, reading.predictions, **counts)
         case Missing():
             return Absent(reading.predictions, reading.message)
         case NonFiniteSum():

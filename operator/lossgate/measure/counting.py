@@ -37,6 +37,10 @@ class Part(StrEnum):
     """How many series got a sample lately."""
     UNMARKED = "unmarked"
     """How many series carry no revision at all."""
+    STOOD = "stood"
+    """What the counter stood at where the look began: as it stood where the one before ended, or the source forgot."""
+    STANDS = "stands"
+    """What it stands at where the look ends."""
     RATE = "rate"
     """What the counter rose by, per second, in the time just before."""
 
@@ -50,8 +54,8 @@ class LookBacks:
     birth_seconds: int = 60 * 60
     """A series seen within this time before the look is no birth, so its value is not counted from zero."""
     known_seconds: int = 60
-    """Births are believed where some version was seen this long before the look, or all series may be new only because
-    the server lost its data; longer than pods take to be scraped once."""
+    """Births are believed where some version was seen this long before the look, and not much longer, or all series may
+    be new only because the server lost its data; longer than pods take to be scraped once."""
     fresh_seconds: int = 5 * 60
     """A version none of whose series got a sample for this long is stale; Prometheus's own look-back."""
 
@@ -87,7 +91,9 @@ def look_query(request: LookRequest, look_backs: LookBacks = LOOK_BACKS) -> str:
             (Part.SERIES, "count", increment(losses, interval, look_backs)),
             (Part.RESTARTED, "count", f"{now} < {before}"),
             (Part.BORN, "count", births(count, interval, look_backs)),
-            (Part.KNOWN, "count", count.at(look_backs.birth_seconds, interval + look_backs.known_seconds)),
+            (Part.KNOWN, "count", count.at(look_backs.last_seconds, interval + look_backs.known_seconds)),
+            (Part.STOOD, "sum", count.at(look_backs.last_seconds, interval)),
+            (Part.STANDS, "sum", count.at(look_backs.last_seconds)),
             (Part.NON_FINITE, "count", f"{now} * 0 != 0"),
             (Part.FRESH, "count", fresh),
             (Part.UNMARKED, "count", unmarked.at(look_backs.last_seconds)),

@@ -133,7 +133,8 @@ class _Arm:
             what = f"{n:g} labels cannot have losses that add up to {total:g} and, squared, to {squares:g}"
             return self._flaw(end, Reason.COUNTERS_WENT_BACK, f"{what}: export one batch's counters together")
         non_finite = self._number(Part.INCREMENT, names.non_finite, end)
-        return ArmLook(end, n, total, squares, non_finite, self._predictions(end))
+        stood, stands = (self._number(part, names.count, end) for part in (Part.STOOD, Part.STANDS))
+        return ArmLook(end, n, total, squares, non_finite, self._predictions(end), stood, stands)
 
     def history(self, at: int) -> BaselineAnswer:
         names = self.scope.series

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lossgate.api.reasons import Reason
@@ -81,7 +81,7 @@ class ArmLook:
     """What the counters of one version rose by within the look that ends at `end`, all from the same series.
 
     `n` labels have losses that add up to `total` and, squared, to `squares`. `non_finite` and `predictions` are None
-    where no series tells them.
+    where no series tells them. `stood` and `stands` are the counts of labels where the look began and ended.
     """
 
     end: int
@@ -90,6 +90,8 @@ class ArmLook:
     squares: float
     non_finite: float | None
     predictions: float | None
+    stood: float | None = field(default=None, compare=False)
+    stands: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

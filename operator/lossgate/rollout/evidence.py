@@ -8,9 +8,10 @@ import math
 from dataclasses import dataclass
 
 from lossgate.api.quantities import format_duration, format_percent
-from lossgate.api.reasons import EventReason, Phase, Reason
+from lossgate.api.reasons import UNREADABLE, EventReason, Phase, Reason
 from lossgate.api.spec import Loss, RolloutSpec
 from lossgate.api.status import Analysis, BaselineStatus, Delta, LabelCounts, Pair
+from lossgate.rollout import looks, memory
 from lossgate.rollout.draft import Draft
 from lossgate.rollout.snapshot import (
     Absent,
@@ -40,6 +41,8 @@ from lossgate.stats import (
 MIN_BASELINE_LABELS = 1000
 NON_FINITE_LOOKS = 2
 """Looks in a row with a canary loss that is not a number before it counts as harm."""
+ABSENT_LOOKS = 2
+"""Looks in a row without any series of a version before it is said."""
 LOSS_CLIP = 13.815510557964274
 """-log(1e-6): the largest loss of one label; the instrument clips there."""
 
@@ -109,6 +112,7 @@ def drop_unreadable(draft: Draft) -> None:
 def take_in(draft: Draft) -> Finding:
     """Put the measurement of this moment into the evidence and return what the evidence says."""
     measurement = draft.snapshot.measurement
+    _follow_clock(draft)
     if isinstance(measurement, MeasurementFailed):
         draft.hold(measurement.reason, measurement.message, measurement.in_short)
     elif isinstance(measurement, HistorySeen) and draft.status.baseline is None:
@@ -116,6 +120,23 @@ def take_in(draft: Draft) -> Finding:
     elif isinstance(measurement, LooksSeen) and draft.status.baseline is not None:
         return _take_looks(draft, measurement, draft.status.baseline)
     return _standing(draft)
+
+
+def _follow_clock(draft: Draft) -> None:
+    """Say that no look can be taken until a clock that went back is where it was: none may count twice.
+
+    Weights that are in force are so now, whatever the clock said when they came to be.
+    """
+    since = draft.status.step.since if draft.status.step else None
+    if since is not None and since > draft.now:
+        draft.set(step=draft.step.model_copy(update={"since": draft.now}))
+    loss = draft.snapshot.spec.loss
+    if draft.status.baseline is not None and looks.is_out_of_reach(draft.status, loss, draft.now):
+        message = (
+            "the operator's clock went back, to before looks that were taken: the next one is due when it is there "
+            "again; synchronise the clocks of the nodes"
+        )
+        draft.hold(Reason.STALE_SAMPLES, message)
 
 
 def _standing(draft: Draft) -> Finding:
@@ -232,11 +253,25 @@ def _take_look(draft: Draft, gate: Gate, look: LookSeen) -> tuple[Gate, Finding 
     if isinstance(look.canary, NonFinite):
         return *_take_non_finite(draft, gate, look.end, look.canary), None
     draft.set(analysis=draft.analysis.model_copy(update={"non_finite_looks": 0}))
+    forgotten = memory.forgotten(draft, look)
+    if forgotten is not None:
+        return gate.skip(look.end), None, forgotten
     gate = gate.observe(Look(look.end, _arm(look.stable), _arm(look.canary)))
-    if gate.verdict() is Verdict.HOLD:
+    if gate.verdict() is Verdict.HOLD or (gate.empty_looks > 0 and _is_telling(draft, gate, look)):
         return gate, None, Flawed(*_why_empty(look))
     has_labels = _labels(look.stable) > 0 and _labels(look.canary) > 0
     return gate, None, Readable() if has_labels else None
+
+
+def _is_telling(draft: Draft, gate: Gate, look: LookSeen) -> bool:
+    """Return whether a look without labels is worth a word before there were enough of them to hold.
+
+    Where a version has no series at all, as soon as its pods had the time to be scraped. After an outage at once: the
+    source is read again, so that the time until a rollback for want of it must not run on.
+    """
+    is_absent = any(isinstance(arm, Absent) for arm in (look.stable, look.canary))
+    hold = draft.analysis.hold
+    return (is_absent and gate.empty_looks >= ABSENT_LOOKS) or (hold is not None and hold.reason in UNREADABLE)
 
 
 def _take_non_finite(draft: Draft, gate: Gate, end: float, seen: NonFinite) -> tuple[Gate, Finding | None]:
@@ -285,6 +320,7 @@ def _publish(draft: Draft, gate: Gate, judgement: Judgement) -> None:
         harm=_share(judgement.harm),
         safety=_share(judgement.safety),
         hold=draft.analysis.hold,
+        last_counts=draft.analysis.last_counts,
         expected_verdict=_expected(draft, judgement),
         non_finite_looks=draft.analysis.non_finite_looks,
         state=pack(gate),

@@ -31,8 +31,8 @@ class LooksWanted:
 def wanted(snapshot: Snapshot, now: float) -> HistoryWanted | LooksWanted | None:
     """Return what has to be measured before the next decision, or None."""
     status = snapshot.status
-    if not is_analysing(status):
-        return None
+    if not is_analysing(status) or status.canary is None or snapshot.target != status.canary.revision:
+        return None  # Of a canary that is not asked for any more nothing is to be found out: it goes at once.
     if status.baseline is None:
         return HistoryWanted()
     first = next_end(status, snapshot.spec.loss)
@@ -67,6 +67,12 @@ def next_end(status: RolloutStatus, loss: Loss) -> float | None:
     states = (status.analysis.state, status.analysis.pause_state) if status.analysis else ()
     last_ends = [end for end in map(_last_end, states) if end is not None]
     return max([first, *(math.ceil(end / interval) * interval + interval for end in last_ends)])
+
+
+def is_out_of_reach(status: RolloutStatus, loss: Loss, now: float) -> bool:
+    """Return whether the next look lies further ahead than any can: the clock went back, or one before was ahead."""
+    end = next_end(status, loss)
+    return end is not None and end > now + 4 * loss.interval_seconds
 
 
 def first_begin(since: float, loss: Loss) -> float:

@@ -80,6 +80,10 @@ class ArmSample:
     total: float
     squares: float
     predictions: float | None = None
+    stood: float | None = None
+    """The count of labels where the look began, over all pods; None where there was none."""
+    stands: float | None = None
+    """The same where it ended; None where the source does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

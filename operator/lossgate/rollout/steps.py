@@ -6,7 +6,7 @@ from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import UNREADABLE, ConditionType, EventReason, Phase, Reason
 from lossgate.api.spec import OnInconclusive
 from lossgate.api.status import Hold, Version
-from lossgate.rollout import edits, evidence, guardrails, history, promotion, readiness, rollback, routes, skip
+from lossgate.rollout import edits, evidence, guardrails, history, looks, promotion, readiness, rollback, routes, skip
 from lossgate.rollout.draft import Draft
 from lossgate.stats import Verdict
 
@@ -137,7 +137,9 @@ def _went_wrong(draft: Draft) -> bool:
         message = f"Pods of the canary do not become ready{readiness.why_missing(draft)}"
         rollback.start(draft, Reason.PROGRESS_DEADLINE, message)
         return True
-    if hold is not None and hold.reason in UNREADABLE and draft.now >= hold.since + spec.gate.hold_timeout_seconds:
+    is_seen = draft.snapshot.measurement is not None or looks.is_out_of_reach(draft.status, spec.loss, draft.now)
+    is_unreadable = is_seen and hold is not None and hold.reason in UNREADABLE
+    if hold is not None and is_unreadable and draft.now >= hold.since + spec.gate.hold_timeout_seconds:
         waited = format_duration(draft.now - hold.since)
         rollback.start(draft, Reason.UNMEASURABLE, f"No evidence could be read for {waited}: {hold.message}")
         return True
