@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from lossgate.controller.metrics import OperatorMetrics
-from lossgate.controller.probes import MAX_OVERDUE_SECONDS, Probes
+from lossgate.controller.probes import MAX_BLIND_SECONDS, MAX_OVERDUE_SECONDS, Probes
 
 
 @dataclass
@@ -17,6 +17,7 @@ class Process:
     started: bool = True
     overdue_seconds: float = 0.0
     alive: bool = True
+    blind_seconds: float = 0.0
 
     async def ask(self, path: str) -> tuple[int, str]:
         timeout = aiohttp.ClientTimeout(total=10)
@@ -38,6 +39,7 @@ async def process() -> AsyncIterator[Process]:
         overdue_seconds=lambda: process.overdue_seconds,
         has_started=lambda: process.started,
         is_alive=lambda: process.alive,
+        blind_seconds=lambda: process.blind_seconds,
     )
     await probes.start()
     yield process
@@ -82,3 +84,10 @@ async def test_metrics_can_be_scraped(process: Process) -> None:
 
 async def test_stopping_what_was_never_started_is_no_error() -> None:
     await Probes(0, OperatorMetrics(), lambda: 0.0, lambda: True, lambda: True).stop()
+
+
+async def test_process_whose_watch_is_silent_is_not_ready(process: Process) -> None:
+    process.blind_seconds = MAX_BLIND_SECONDS + 1
+    status, text = await process.ask("/readyz")
+    assert (status, "silent" in text) == (503, True)
+    assert (await process.ask("/healthz"))[0] == 200, "the watch is opened anew without a restart"

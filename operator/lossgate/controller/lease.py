@@ -51,14 +51,16 @@ class Lease:
         """Renew or wait for the Lease until cancelled; then hand it back."""
         try:
             while True:
+                is_renewed = False
                 try:
                     await self._turn()
                     self.has_answered = True
+                    is_renewed = self.is_held()
                 except KubeError as error:
                     self._body = None
                     _log.warning("Lease not renewed: %s", error)
                 self._tell()
-                await asyncio.sleep(RENEW_EVERY_SECONDS if self.is_held() else RENEW_EVERY_SECONDS / 3)
+                await asyncio.sleep(RENEW_EVERY_SECONDS if is_renewed else RENEW_EVERY_SECONDS / 3)
         finally:
             await self._release()
 

@@ -14,6 +14,7 @@ import kopf
 from lossgate.api import names
 from lossgate.controller import routes
 from lossgate.controller.access import Accesses
+from lossgate.controller.backoff import EverLater
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
 from lossgate.controller.guardrails import GuardrailWatch
@@ -58,7 +59,12 @@ class Operator:
         self._guardrails: GuardrailWatch | None = None
         self._lease: Lease | None = None
         self._probes = Probes(
-            settings.http_port, self._metrics, self._queue.overdue_seconds, self._has_started, self._is_alive
+            settings.http_port,
+            self._metrics,
+            self._queue.overdue_seconds,
+            self._has_started,
+            self._is_alive,
+            self._blind_seconds,
         )
 
     async def run(self) -> None:
@@ -130,6 +136,9 @@ class Operator:
     def _has_started(self) -> bool:
         return self._lease is not None and self._lease.has_answered
 
+    def _blind_seconds(self) -> float:
+        return self._reconciler.sight.blind_seconds() if self._reconciler is not None else 0.0
+
     def _is_alive(self) -> bool:
         return not any(task.done() for task in (*self._workers, *self._renewal))
 
@@ -137,6 +146,8 @@ class Operator:
         self._metrics.led(leads)
         if leads:
             self._queue.open()
+            # After an outage nobody waits for the end of a back-off, nor behind another leader's looks.
+            self._queue.hasten()
         else:
             self._queue.close()
 
@@ -186,7 +197,7 @@ def _configure(settings: kopf.OperatorSettings, *, namespaced: bool) -> None:
     settings.posting.enabled = False
     settings.scanning.disabled = namespaced
     settings.networking.request_timeout = 30.0
-    settings.networking.error_backoffs = (1, 1, 2, 3, 5)
+    settings.networking.error_backoffs = EverLater()
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310
     settings.watching.connect_timeout = 30

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from lossgate.controller.metrics import OperatorMetrics
 
 MAX_OVERDUE_SECONDS = 30.0
+MAX_BLIND_SECONDS = 20.0
 
 
 class Probes:
@@ -22,8 +23,10 @@ class Probes:
         overdue_seconds: Callable[[], float],
         has_started: Callable[[], bool],
         is_alive: Callable[[], bool],
+        blind_seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Prepare the server; `is_alive` tells whether every task that must run for ever still does."""
+        self._blind_seconds = blind_seconds
         self._port = port
         self._is_alive = is_alive
         self._metrics = metrics
@@ -57,6 +60,10 @@ class Probes:
         overdue = self._overdue_seconds()
         if overdue > MAX_OVERDUE_SECONDS:
             return web.Response(status=503, text=f"a look has been due for {overdue:.0f} s and was not taken\n")
+        blind = self._blind_seconds()
+        if blind > MAX_BLIND_SECONDS:
+            text = f"the watch of ModelRollouts has not shown for {blind:.0f} s what was written to one; it is silent\n"
+            return web.Response(status=503, text=text)
         return web.Response(text="ok\n")
 
     async def _scrape(self, _: web.Request) -> web.Response:
