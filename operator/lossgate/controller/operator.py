@@ -57,6 +57,7 @@ class Operator:
         self._kube: Kube | None = None
         self._source: MetricSource | None = None
         self._guardrails: GuardrailWatch | None = None
+        self._events: EventRecorder | None = None
         self._lease: Lease | None = None
         self._probes = Probes(
             settings.http_port,
@@ -104,6 +105,7 @@ class Operator:
         self._lease = Lease(self._kube, self._settings.namespace, self._settings.identity, self._led)
         accesses = Accesses(self._settings, References(self._kube))
         self._children = Children({kind: kwargs[kind] for kind in (*CHILD_RESOURCES, "HTTPRoute")})
+        self._events = EventRecorder(self._kube, self._settings.identity)
         self._guardrails = GuardrailWatch(PrometheusInstant(), self._children, accesses, self._queue.add)
         self._reconciler = Reconciler(
             self._kube,
@@ -112,7 +114,7 @@ class Operator:
             self._guardrails,
             self._queue,
             self._lease,
-            EventRecorder(self._kube, self._settings.identity),
+            self._events,
             self._metrics,
             time.time,
         )
@@ -125,6 +127,8 @@ class Operator:
         self._queue.close()
         await _end(self._workers)
         await _end(self._renewal)
+        if self._events is not None:
+            await self._events.close()
         if self._guardrails is not None:
             await self._guardrails.close()
         if self._source is not None:
