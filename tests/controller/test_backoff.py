@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from lossgate.controller.backoff import MAX_SECONDS, Backoff
+from itertools import islice
+
+from lossgate.controller.backoff import MAX_SECONDS, Backoff, EverLater
 from lossgate.controller.queue import Key
 
 A, B = Key("ml", "a"), Key("ml", "b")
@@ -29,3 +31,9 @@ def test_success_starts_afresh() -> None:
     backoff.failed(A)
     backoff.forget(A)
     assert backoff.failed(A) == 0.5
+
+
+def test_watch_that_cannot_be_opened_is_tried_for_ever() -> None:
+    waits = list(islice(EverLater(), 1000))
+    assert waits[:6] == [1, 1, 2, 3, 5, 5]
+    assert set(waits[4:]) == {5}, "an API server that is back is seen within seconds"

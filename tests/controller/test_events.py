@@ -11,6 +11,7 @@ from lossgate.api.reasons import EventReason
 from lossgate.controller.events import MAX_MESSAGE_LENGTH, REPEAT_SECONDS, EventRecorder
 from lossgate.controller.kube import KubeError
 from lossgate.rollout.decision import Event
+from tests.controller import virtual_time
 from tests.controller.fake_kube import FakeKube, Storage
 
 ROLLOUT = {"metadata": {"name": "digits", "namespace": "ml", "uid": "uid-7", "resourceVersion": "42"}}
@@ -104,3 +105,41 @@ async def test_memory_of_what_was_told_is_bounded() -> None:
     count = len(told(storage))
     await recorder.tell(ROLLOUT, PASSED)
     assert len(told(storage)) == count + 1, "the oldest is forgotten first"
+
+
+@pytest.mark.parametrize("status", [0, 409, 429, 500])
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_event_that_could_not_be_recorded_is_tried_again_and_told_once(status: int, is_stored: bool) -> None:
+    async def scene() -> None:
+        recorder, storage, _ = a_recorder()
+        create, failures = recorder._kube.create, 3
+
+        async def fail(body: dict[str, Any]) -> dict[str, Any]:
+            nonlocal failures
+            failures -= 1
+            if failures < 0:
+                return await create(body)
+            if is_stored and failures == 2:
+                await create(body)
+            raise KubeError(status, "POST", "no answer")
+
+        recorder._kube.create = fail  # type: ignore[method-assign]
+        await recorder.tell(ROLLOUT, HARM)
+        await asyncio.sleep(600)
+        assert [body["reason"] for body in told(storage)] == ["HarmFound"]
+        await recorder.close()
+
+    virtual_time.run(scene())
+
+
+def test_event_that_is_forbidden_is_not_tried_again() -> None:
+    async def scene() -> None:
+        recorder, _, _ = a_recorder()
+        kube = recorder._kube
+        assert isinstance(kube, FakeKube)
+        kube.refuse = lambda request: KubeError(403, "POST", "namespace is being terminated")
+        await recorder.tell(ROLLOUT, HARM)
+        await asyncio.sleep(600)
+        assert len(kube.requests) == 1
+
+    virtual_time.run(scene())

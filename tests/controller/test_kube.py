@@ -29,6 +29,7 @@ class Server:
         self.headers: list[dict[str, str]] = []
         self.answer: tuple[int, str, str] = (200, "application/json", "{}")
         self.hangs_in: str | None = None
+        self.more_headers: dict[str, str] = {}
         self.release = asyncio.Event()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -41,7 +42,7 @@ class Server:
             await self.release.wait()
         status, content_type, body = self.answer
         if self.hangs_in != "body":
-            return web.Response(status=status, content_type=content_type, text=body)
+            return web.Response(status=status, content_type=content_type, text=body, headers=self.more_headers)
         response = web.StreamResponse(headers={"Content-Length": "1000", "Content-Type": content_type})
         await response.prepare(request)
         await response.write(b"{")
@@ -228,3 +229,14 @@ async def test_what_a_secret_holds_is_neither_logged_nor_quoted(
 async def test_a_config_map_is_got_by_its_name(server: tuple[Server, int], kube: Kube) -> None:
     await kube.get("ConfigMap", "ml", "company")
     assert server[0].requests == [("GET", "/api/v1/namespaces/ml/configmaps/company", None, None)]
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), (None, 0.0)])
+async def test_error_says_how_long_the_server_wants_to_be_left_alone(
+    server: tuple[Server, int], kube: Kube, header: str | None, seconds: float
+) -> None:
+    server[0].answer = (429, "application/json", "{}")
+    server[0].more_headers = {} if header is None else {"Retry-After": header}
+    with pytest.raises(KubeError) as caught:
+        await kube.get("Lease", "ml", "lossgate")
+    assert caught.value.retry_after_seconds == seconds

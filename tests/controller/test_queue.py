@@ -163,3 +163,14 @@ def test_overdue_tells_how_long_the_most_overdue_key_has_waited() -> None:
     assert queue.overdue_seconds() == 17.0
     queue.forget(A)
     assert queue.overdue_seconds() == 0.0
+
+
+def test_what_waited_is_due_at_once_when_hastened() -> None:
+    async def scene() -> None:
+        queue = WorkQueue(virtual_time.unix)
+        queue.add(A, virtual_time.unix() + 30)
+        queue.open()
+        queue.hasten()
+        assert await taken(queue) == [(0.0, A)]
+
+    virtual_time.run(scene())

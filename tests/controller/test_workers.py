@@ -8,7 +8,7 @@ import pytest
 from lossgate.controller.kube import KubeError
 from lossgate.controller.metrics import OperatorMetrics
 from lossgate.controller.queue import Key, WorkQueue
-from lossgate.controller.workers import NotLeading, Workers
+from lossgate.controller.workers import MAX_RETRY_AFTER_SECONDS, NotLeading, Workers
 from tests.controller import virtual_time
 
 A, B = Key("ml", "a"), Key("ml", "b")
@@ -95,3 +95,17 @@ def test_object_deleted_during_its_turn_is_not_tried_again() -> None:
     stage = Stage(delete)
     assert virtual_time.run(stage.play(600)) == [0.0]
     assert stage.errors() is None, "no series is left behind"
+
+
+def test_api_server_is_left_alone_for_as_long_as_it_asks_within_reason() -> None:
+    stage = Stage(lambda key, now: KubeError(429, "PUT", "busy", 3.0) if now < 8 else None)
+    assert virtual_time.run(stage.play(600)) == [0.0, 3.0, 6.0, 9.0]
+    stage = Stage(lambda key, now: KubeError(503, "PUT", "busy", 3600.0) if now < 1 else None)
+    assert virtual_time.run(stage.play(600)) == [0.0, MAX_RETRY_AFTER_SECONDS]
+
+
+def test_conflict_that_lasts_is_logged_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(lambda key, now: KubeError(409, "PUT", "modified") if now < 3 else None)
+    virtual_time.run(stage.play(600))
+    assert "ml/a: tried again in 0.8 s: PUT: modified" in caplog.text
+    assert stage.errors() == 2

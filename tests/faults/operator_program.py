@@ -52,6 +52,11 @@ class OperatorProgram:
         """Whether the process is there, stopped or not."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How the last process ended; None while it runs, or before it ran."""
+        return self._process.poll() if self._process is not None else None
+
     def start(self, *, wait: bool = True) -> None:
         """Start the process; with `wait` return when it says that it is ready.
 

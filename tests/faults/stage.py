@@ -208,7 +208,7 @@ class Stage:
         self.apply(a_rollout(name, version, **spec))
         self.await_canary(name)
 
-    def await_canary(self, name: str = "digits") -> None:
+    def await_canary(self, name: str = "digits", within_seconds: float = 30.0) -> None:
         """Return when the canary's weight is in force, so that its looks have begun."""
 
         def begun() -> None:
@@ -217,8 +217,14 @@ class Stage:
             assert status.step is not None
             assert status.step.since is not None, f"{name}: {status.step}"
 
-        self.poll(begun)
+        self.poll(begun, within_seconds)
 
     def seed(self, make: Callable[..., JSON], name: str = "digits", **how: Any) -> JSON:
         """Bring the rollout one look before its verdict: `seeded.before_promotion` or `seeded.before_harm`."""
-        return self.edit_status(lambda body: make(body, last_end=time.time(), **how), name)
+
+        def seeded_status(body: JSON) -> JSON:
+            """No look may begin before the weight was in force."""
+            interval = int(body["spec"]["loss"]["interval"].removesuffix("s"))
+            return make(body, last_end=time.time() + interval, **how)
+
+        return self.edit_status(seeded_status, name)

@@ -89,7 +89,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- define "lossgate.rules" -}}
 - apiGroups: [lossgate.io]
   resources: [modelrollouts]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 - apiGroups: [lossgate.io]
   resources: [modelrollouts/status]
   verbs: [update]

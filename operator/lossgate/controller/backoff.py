@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain, repeat
+
 from lossgate.controller.queue import Key
 
 FIRST_CONFLICT_SECONDS = 0.1
@@ -24,3 +27,10 @@ class Backoff:
     def forget(self, key: Key) -> None:
         """Start afresh: a turn succeeded, or the object is gone."""
         self._waits.pop(key, None)
+
+
+class EverLater:
+    """Waits of a watch that cannot be opened, without end: it must not take the process with it."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((1.0, 1.0, 2.0, 3.0), repeat(5.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
@@ -16,6 +17,10 @@ from lossgate.rollout.decision import Event
 MAX_MESSAGE_LENGTH = 1024
 REPEAT_SECONDS = 300.0
 _REMEMBERED = 4096
+RETRY_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
+"""Waits before an event that could not be recorded is tried again; after the last one it is in the log only."""
+MAX_LATE = 256
+"""Events that may wait for their next try at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +34,7 @@ class EventRecorder:
         self._monotonic = monotonic
         self._told: OrderedDict[tuple[str, str, str], float] = OrderedDict()
         self._named = 0
+        self._late: set[asyncio.Task[None]] = set()
 
     async def tell(self, rollout: Mapping[str, Any], event: Event) -> None:
         """Record an event of a ModelRollout, and log the same line."""
@@ -43,10 +49,34 @@ class EventRecorder:
             self._told.popitem(last=False)
         level = logging.WARNING if event.warning else logging.INFO
         _log.log(level, "%s/%s %s: %s", metadata["namespace"], metadata["name"], event.reason, event.message)
+        body = self._body(metadata, event)
         try:
-            await self._kube.create(self._body(metadata, event))
+            await self._kube.create(body)
         except KubeError as error:
             _log.warning("Event not recorded: %s", error)
+            if _may_pass(error) and len(self._late) < MAX_LATE:
+                task = asyncio.create_task(self._record_later(body))
+                self._late.add(task)
+                task.add_done_callback(self._late.discard)
+
+    async def close(self) -> None:
+        """Give up what could not be recorded yet."""
+        late = tuple(self._late)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _record_later(self, body: dict[str, Any]) -> None:
+        """No turn waits for this; what was stored though its answer was lost exists by then, once."""
+        for seconds in RETRY_SECONDS:
+            await asyncio.sleep(seconds)
+            try:
+                await self._kube.create(body)
+            except KubeError as error:
+                if not _may_pass(error):
+                    return
+            else:
+                return
 
     def _name(self, rollout: str) -> str:
         """Names sort by time: `kubectl describe` shows events of one second in the order of their names."""
@@ -80,3 +110,9 @@ class EventRecorder:
             "lastTimestamp": now,
             "count": 1,
         }
+
+
+def _may_pass(error: KubeError) -> bool:
+    """Return whether trying again may help; an event that exists by now is refused as such."""
+    is_stored = error.status == 409 and "already exists" in error.message
+    return not is_stored and (error.status in (0, 200, 409, 429) or error.status >= 500)

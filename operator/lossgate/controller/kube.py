@@ -36,12 +36,16 @@ _PATHS = {
 
 
 class KubeError(Exception):
-    """The API server refused a request or did not answer; `status` is the HTTP status, 0 without an answer."""
+    """The API server refused a request or did not answer; `status` is the HTTP status, 0 without an answer.
 
-    def __init__(self, status: int, what: str, message: str) -> None:
+    `retry_after_seconds` is how long it asks to be left alone.
+    """
+
+    def __init__(self, status: int, what: str, message: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(f"{what}: {message}")
         self.status = status
         self.message = message
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Kube:
@@ -165,9 +169,8 @@ class Kube:
             return _object(self._client.response_deserialize(response, {"2XX": "object"}).data)
         except ApiException as error:
             status = int(error.status or 0)
-            raise KubeError(
-                status, f"{method} {kind} {namespace}/{name}", refusal.in_words(error.body, error.status, error.reason)
-            ) from error
+            what, said = f"{method} {kind} {namespace}/{name}", refusal.in_words(error.body, error.status, error.reason)
+            raise KubeError(status, what, said, _retry_after_seconds(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise KubeError(0, f"{method} {kind} {namespace}/{name}", f"no answer: {error!r}") from error
         except ValueError as error:
@@ -176,6 +179,12 @@ class Kube:
             raise KubeError(status, f"{method} {kind} {namespace}/{name}", f"no API object came: {error}") from error
         finally:
             self._count(method, kind, status)
+
+
+def _retry_after_seconds(error: ApiException) -> float:
+    """Return the seconds of `Retry-After`; a date is not read, the API server sends none."""
+    text = (error.headers or {}).get("Retry-After") or ""
+    return float(text) if text.isascii() and text.isdigit() else 0.0
 
 
 def _object(answer: object) -> JSON:

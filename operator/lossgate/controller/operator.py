@@ -14,6 +14,7 @@ import kopf
 from lossgate.api import names
 from lossgate.controller import routes
 from lossgate.controller.access import Accesses
+from lossgate.controller.backoff import EverLater
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
 from lossgate.controller.guardrails import GuardrailWatch
@@ -57,6 +58,7 @@ class Operator:
         self._kube: Kube | None = None
         self._source: MetricSource | None = None
         self._guardrails: GuardrailWatch | None = None
+        self._events: EventRecorder | None = None
         self._lease: Lease | None = None
         self._vitals = Vitals(self._queue, lambda: (*self._workers, *self._renewal))
         self._probes = Probes(
@@ -105,6 +107,7 @@ class Operator:
         self._lease = Lease(self._kube, self._settings.namespace, self._settings.identity, self._led)
         accesses = Accesses(self._settings, References(self._kube))
         self._children = Children({kind: kwargs[kind] for kind in (*CHILD_RESOURCES, "HTTPRoute")})
+        self._events = EventRecorder(self._kube, self._settings.identity)
         self._guardrails = GuardrailWatch(PrometheusInstant(), self._children, accesses, self._queue.add)
         self._reconciler = Reconciler(
             self._kube,
@@ -113,7 +116,7 @@ class Operator:
             self._guardrails,
             self._queue,
             self._lease,
-            EventRecorder(self._kube, self._settings.identity),
+            self._events,
             self._metrics,
             time.time,
         )
@@ -127,6 +130,8 @@ class Operator:
         self._queue.close()
         await _end(self._workers)
         await _end(self._renewal)
+        if self._events is not None:
+            await self._events.close()
         if self._guardrails is not None:
             await self._guardrails.close()
         if self._source is not None:
@@ -142,6 +147,8 @@ class Operator:
         self._metrics.led(leads)
         if leads:
             self._queue.open()
+            # After an outage nobody waits for the end of a back-off, nor behind another leader's looks.
+            self._queue.hasten()
         else:
             self._queue.close()
             if self._reconciler is not None:
@@ -193,7 +200,7 @@ def _configure(settings: kopf.OperatorSettings, *, namespaced: bool) -> None:
     settings.posting.enabled = False
     settings.scanning.disabled = namespaced
     settings.networking.request_timeout = 30.0
-    settings.networking.error_backoffs = (1, 1, 2, 3, 5)
+    settings.networking.error_backoffs = EverLater()
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310
     settings.watching.connect_timeout = 30

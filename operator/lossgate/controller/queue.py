@@ -38,6 +38,12 @@ class WorkQueue:
         """Keep keys in: another process leads."""
         self._open = False
 
+    def hasten(self) -> None:
+        """Make every key due now: what it waited for may be over."""
+        now = self._clock()
+        for key in list(self._due):
+            self.add(key, now)
+
     def add(self, key: Key, due: float | None = None) -> None:
         """Make a key due at `due` (Unix seconds; now if None), or earlier if it is so already."""
         at = self._clock() if due is None else due

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
+from lossgate.api import names
 from lossgate.api.mistakes import in_words
 from lossgate.api.owner import Owner
 from lossgate.api.reasons import ConditionType, Reason
@@ -20,16 +21,18 @@ from lossgate.controller.apply import REFUSALS, Applier, Refused
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
 from lossgate.controller.guardrails import GuardrailWatch
-from lossgate.controller.kube import Kube, resource_version
+from lossgate.controller.kube import Kube, KubeError, resource_version
 from lossgate.controller.lease import Lease
 from lossgate.controller.metrics import OperatorMetrics
 from lossgate.controller.observe import Observer
 from lossgate.controller.queue import Key, WorkQueue
 from lossgate.controller.routes import RouteReferences
+from lossgate.controller.sight import Sight
+from lossgate.controller.untold import Untold
 from lossgate.controller.workers import NotLeading
 from lossgate.rollout import mending, stored
 from lossgate.rollout.decide import decide
-from lossgate.rollout.decision import Decision, SetWeights
+from lossgate.rollout.decision import Decision, Event, SetWeights
 from lossgate.rollout.snapshot import Obstacle, Snapshot
 from lossgate.rollout.unreadable import refuse_spec
 from lossgate.traffic import routers
@@ -65,30 +68,36 @@ class Reconciler:
         self._obstacles: dict[Key, Obstacle | None] = {}
         self._measure_at: dict[Key, float] = {}
         self._references = RouteReferences()
-        self._unseen: dict[Key, tuple[int, float]] = {}
+        self._untold = Untold()
+        self.sight = Sight()
+        """Whether the watch of ModelRollouts delivers."""
 
     def saw(self, body: Mapping[str, Any]) -> None:
         """Take note of a ModelRollout as a watch delivered it."""
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        self.sight.saw(key, body)
+        self._note(key, body)
+        self._queue.add(key)
+
+    def _note(self, key: Key, body: Mapping[str, Any]) -> None:
         known = self._rollouts.get(key)
         is_other = known is None or known["metadata"]["uid"] != body["metadata"]["uid"]
         if is_other and known is not None:
             self.gone(key)  # deleted and created again: what was remembered is another object's
-        if key in self._unseen and resource_version(body) >= self._unseen[key][0]:
-            del self._unseen[key]
         if is_other or known is None or resource_version(body) > resource_version(known):
             self._rollouts[key] = body
             self._wake(self._references.saw(key, body))
-        self._queue.add(key)
 
     def gone(self, key: Key) -> None:
         """Forget a ModelRollout that was deleted; its children go by their owner reference."""
-        for memory in (self._rollouts, self._obstacles, self._measure_at, self._unseen):
+        for memory in (self._rollouts, self._obstacles, self._measure_at):
             memory.pop(key, None)
         self._children.forget(key)
         self._guardrails.forget(key)
         self._queue.forget(key)
         self._metrics.forget(key)
+        self._untold.forget(key)
+        self.sight.forget(key)
         self._wake(self._references.forget(key))
 
     def stood_down(self) -> None:
@@ -103,11 +112,6 @@ class Reconciler:
             for key in users:
                 self._children.gone("HTTPRoute", key, name)
         self._wake(users)
-
-    def unseen_seconds(self) -> float:
-        """Return for how long the watch has owed a write of our own, the one that it owes longest; 0 if none."""
-        since = min((since for _, since in self._unseen.values()), default=None)
-        return 0.0 if since is None else time.monotonic() - since
 
     def knows(self, key: Key) -> bool:
         """Return whether a ModelRollout of that name is there."""
@@ -124,6 +128,8 @@ class Reconciler:
         if body is None or body["metadata"].get("deletionTimestamp"):
             return
         self._must_lead()
+        for event in self._untold.take(key, body):
+            await self._events.tell(body, event)
         with self._metrics.reconcile_seconds.time():
             try:
                 spec = RolloutSpec.model_validate(body["spec"])
@@ -136,7 +142,7 @@ class Reconciler:
         """The API server validated the spec; what still does not parse was stored under an older CRD."""
         status, _ = stored.read(body.get("status"))
         decision = refuse_spec(status, body["metadata"]["generation"], in_words(error), self._clock())
-        body = await self._write_status(key, body, decision.status)
+        body = await self._write_status(key, body, decision.status, decision.events)
         if not self.knows(key):
             return
         self._metrics.show(key, decision.status)
@@ -158,7 +164,7 @@ class Reconciler:
         decision = decide(snapshot, self._clock())
         if term is not None:
             decision = takeover.complete(decision, snapshot, term, owns_route=route is None or owner.owns(route))
-        body = await self._write_status(key, body, decision.status)
+        body = await self._write_status(key, body, decision.status, decision.events)
         if not self.knows(key):
             return
         self._metrics.show(key, decision.status)
@@ -223,17 +229,32 @@ class Reconciler:
             self._measure_at[key] = max(decision.measure_at, self._measure_at.get(key, 0.0))
             self._queue.add(key, self._measure_at[key])
 
-    async def _write_status(self, key: Key, body: Mapping[str, Any], status: RolloutStatus) -> Mapping[str, Any]:
+    async def _write_status(
+        self, key: Key, body: Mapping[str, Any], status: RolloutStatus, events: Sequence[Event]
+    ) -> Mapping[str, Any]:
         manifest = status.to_manifest()
         if manifest == body.get("status"):
             return body
         self._must_lead()
-        stored = await self._kube.replace_status({**body, "status": manifest})
+        try:
+            stored = await self._kube.replace_status({**body, "status": manifest})
+        except KubeError as error:
+            self._untold.failed(key, body, manifest, events)
+            if error.status == 409:
+                await self._look_again(key)
+            raise
+        self.sight.wrote(key, stored)
         known = self._rollouts.get(key)
         if known is not None and resource_version(stored) > resource_version(known):
             self._rollouts[key] = stored
-            self._unseen.setdefault(key, (resource_version(stored), time.monotonic()))
         return stored
+
+    async def _look_again(self, key: Key) -> None:
+        """After a conflict ask for the object: a watch that is silent would keep it from every look for minutes."""
+        with contextlib.suppress(KubeError):
+            body = await self._kube.get(names.KIND, key.namespace, key.name)
+            if self.knows(key):
+                self._note(key, body)
 
     def _must_lead(self) -> None:
         if not self._lease.is_held():

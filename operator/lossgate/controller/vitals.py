@@ -52,4 +52,4 @@ class Vitals:
         return None
 
     def _unseen_seconds(self) -> float:
-        return self.reconciler.unseen_seconds() if self.reconciler is not None else 0.0
+        return self.reconciler.sight.blind_seconds() if self.reconciler is not None else 0.0

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from lossgate.controller.backoff import Backoff
+from lossgate.controller.backoff import FIRST_SECONDS, Backoff
 from lossgate.controller.kube import KubeError
 from lossgate.controller.metrics import OperatorMetrics
 from lossgate.controller.queue import Key, WorkQueue
 
 NOT_LEADING_RETRY_SECONDS = 1.0
+MAX_RETRY_AFTER_SECONDS = 5.0
+"""An API server asks for a second or so; a rollback must not wait for whatever else asks for more."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +52,8 @@ class Workers:
             except NotLeading:
                 self._queue.add(key, self._clock() + NOT_LEADING_RETRY_SECONDS)
             except KubeError as error:
-                self._retry(key, error, conflict=error.status == 409)
+                after = min(error.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
+                self._retry(key, error, conflict=error.status == 409, at_least_seconds=after)
             # A defect in one rollout's turn must neither stop this worker nor pass unseen; it is retried and counted.
             except Exception as error:
                 _log.exception("%s/%s: turn failed", *key)
@@ -58,13 +61,14 @@ class Workers:
             finally:
                 self._queue.done(key)
 
-    def _retry(self, key: Key, error: Exception, *, conflict: bool = False) -> None:
+    def _retry(self, key: Key, error: Exception, *, conflict: bool = False, at_least_seconds: float = 0.0) -> None:
         """Try again later; an object that was deleted during its turn leaves nothing behind."""
         if not self._turns.knows(key):
             self._backoff.forget(key)
             return
-        wait = self._backoff.failed(key, conflict=conflict)
-        if not conflict:
+        wait = max(self._backoff.failed(key, conflict=conflict), at_least_seconds)
+        # The watch ends a conflict within moments; one that lasts must not pass in silence.
+        if not conflict or wait >= FIRST_SECONDS:
             self._metrics.errors.labels(*key).inc()
             _log.warning("%s/%s: tried again in %.1f s: %s", *key, wait, error)
         self._queue.add(key, self._clock() + wait)
