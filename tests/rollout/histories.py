@@ -12,8 +12,8 @@ from lossgate.api.reasons import REASONS, ConditionType, EventReason, Phase, Rea
 from lossgate.api.spec import OnInconclusive
 from lossgate.api.status import RolloutStatus
 from lossgate.rollout.decide import decide
-from lossgate.rollout.decision import Decision, PointService, ScaleDeployment, SetWeights, Write
-from lossgate.rollout.guardrail_seen import Unreadable, Value
+from lossgate.rollout.decision import Decision, Event, PointService, ScaleDeployment, SetWeights, Write
+from lossgate.rollout.guardrail_seen import Reading, Unreadable, Value
 from lossgate.rollout.snapshot import MeasurementFailed, Obstacle
 from lossgate.stats import unpack
 from tests.rollout.inputs import edited
@@ -54,7 +54,7 @@ class Witness(World):
 
     def settle(self) -> None:
         """Decide the same moment again until nothing is left to write; nothing may be told twice."""
-        told = []
+        told: list[Event] = []
         for _ in range(8):
             before = self.status
             decision = decide(self.snapshot(), self.now)
@@ -263,7 +263,7 @@ def _source(world: Witness, chance: random.Random) -> None:
     if chance.random() < 0.3:
         world.silent = (world.now, world.now + chance.choice([60, 600]))
     if chance.random() < 0.3:
-        readings = [Value(0.0), Value(1.0), Unreadable(Reason.PARTIAL_DATA, "a store is missing")]
+        readings: list[Reading] = [Value(0.0), Value(1.0), Unreadable(Reason.PARTIAL_DATA, "a store is missing")]
         world.readings["errors"] = chance.choice(readings)
 
 

@@ -10,6 +10,7 @@ import pytest
 from lossgate.api.reasons import EventReason, Phase
 from tests.rollout.situations import GUARDRAIL, situation
 from tests.rollout.spec_edits import EDITS, PAGE, Effect, fields, page, tried
+from tests.rollout.test_decide import phase
 from tests.rollout.world import World, a_spec
 
 
@@ -112,10 +113,10 @@ def test_pause_of_the_spec_holds_a_promotion_that_waits_and_it_goes_on_with_its_
     world = situation("promoting after the proof")
     world.edit(world.spec.model_copy(update={"paused": True}))
     world.run(30)
-    assert world.status.phase is Phase.PAUSED
+    assert phase(world) is Phase.PAUSED
     world.edit(world.spec.model_copy(update={"paused": False}))
     world.run(3)
-    assert world.status.phase is Phase.PROMOTING
+    assert phase(world) is Phase.PROMOTING
 
 
 def test_pause_does_not_use_up_the_time_of_the_step() -> None:
@@ -127,9 +128,9 @@ def test_pause_does_not_use_up_the_time_of_the_step() -> None:
     assert world.status.canary is not None
     world.command = f"resume {world.status.canary.revision} now"
     world.run(60)
-    assert world.status.phase is Phase.PROGRESSING
+    assert phase(world) is Phase.PROGRESSING
     world.run(600, until=Phase.PAUSED)
-    assert world.status.phase is Phase.PAUSED, "what is left of the time ends as ever"
+    assert phase(world) is Phase.PAUSED, "what is left of the time ends as ever"
 
 
 def test_more_patience_does_not_send_requests_to_a_canary_that_waits_for_a_person() -> None:
