@@ -9,8 +9,7 @@ import pytest
 
 from lossgate.api.commands import Command, Outcome, Verb
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
-from lossgate.rollout.decision import SetWeights
-from tests.rollout.situations import SITUATIONS, give, revision_meant, situation, weights_asked
+from tests.rollout.situations import SITUATIONS, give, situation, weights_asked
 from tests.rollout.test_decide import condition, phase, reasons
 from tests.rollout.world import World, a_spec
 
@@ -174,14 +173,6 @@ def test_promotion_by_order_of_a_canary_that_stays_without_pods_is_rolled_back()
     assert condition(world, ConditionType.PROMOTED) == ("False", Reason.PROGRESS_DEADLINE)
 
 
-def test_harm_found_while_an_order_to_promote_waits_rolls_back() -> None:
-    world = situation("promoting")
-    world.loss_by_version["v2"] = 5.0
-    world.run(300, until=Phase.ROLLED_BACK)
-    assert condition(world, ConditionType.PROMOTED) == ("False", Reason.HARM)
-    assert world.status.promote_requested is None
-
-
 # abort and retry
 
 
@@ -283,13 +274,6 @@ def test_command_pause_outlasts_the_one_of_the_spec() -> None:
     assert phase(world) is Phase.PROGRESSING
 
 
-def test_pause_of_the_spec_outlasts_nothing_else() -> None:
-    world = situation("paused by the spec")
-    world.edit(a_spec("v2"))
-    world.run(2)
-    assert phase(world) is Phase.PROGRESSING
-
-
 def test_pause_by_command_keeps_the_weight_and_the_evidence() -> None:
     world = situation("paused by a command")
     assert world.status.step is not None
@@ -385,15 +369,6 @@ def test_second_rollback_leads_to_the_version_that_was_left() -> None:
     assert world.status.rolled_back is None
 
 
-def test_after_a_rollback_an_edit_to_the_version_that_serves_is_healthy() -> None:
-    world = situation("returned")
-    world.edit(a_spec("v1"))
-    world.run(2)
-    assert phase(world) is Phase.HEALTHY
-    assert condition(world, ConditionType.PROMOTED)[0] == "True"
-    assert weights_asked(world) == []
-
-
 def test_after_a_rollback_a_retry_judges_the_version_that_was_left() -> None:
     world = situation("returned")
     give(world, Verb.RETRY).run(60)
@@ -418,11 +393,3 @@ def test_rollback_when_the_old_deployment_is_gone_is_refused() -> None:
     assert world.status.previous is not None
     del world.deployments[world.status.previous.revision]  # type: ignore[arg-type]
     assert_refused(world, Verb.ROLLBACK, None, "is gone; edit the spec")
-
-
-def test_no_request_moves_when_a_way_back_is_called_off() -> None:
-    world = situation("returning")
-    give(world, Verb.ABORT).run(20)
-    assert phase(world) is Phase.HEALTHY
-    assert not [write for write in world.writes if isinstance(write, SetWeights)]
-    assert revision_meant(world, Verb.ROLLBACK) == world.snapshot().target

@@ -167,19 +167,6 @@ def test_weight_waits_for_ready_pods() -> None:
     assert phase(world) is Phase.PROGRESSING
 
 
-def test_canary_without_a_ready_pod_loses_its_share_at_once() -> None:
-    world = serving()
-    world.edit(a_spec("v2"))
-    world.run(100)
-    assert world.weights == (80, 20)
-    canary = world.snapshot().target
-    world.broken.add(canary)
-    world._resize(world.deployments[canary])
-    world.run(2)
-    assert world.weights == (100, 0)
-    assert phase(world) is Phase.PROGRESSING
-
-
 def test_source_down_holds_and_rolls_back_only_after_the_timeout() -> None:
     world = serving(gate__holdTimeout="10m")
     world.edit(a_spec("v2", gate__holdTimeout="10m"))
@@ -358,16 +345,6 @@ def test_edit_of_the_gate_resumes_an_inconclusive_rollout_with_fresh_evidence() 
     assert world.status.stable.model_version == "v2"
 
 
-@pytest.mark.parametrize(("policy", "end"), [("Rollback", Phase.ROLLED_BACK), ("Promote", Phase.HEALTHY)])
-def test_inconclusive_policy_is_the_users(policy: str, end: Phase) -> None:
-    changes = {"gate__maxDuration": "5m", "gate__onInconclusive": policy}
-    world = serving(**changes)
-    world.edit(a_spec("v2", **changes))
-    world.turn()
-    world.run(3000, until=end)
-    assert phase(world) is end
-
-
 def test_while_no_canary_is_tried_its_service_leads_to_the_stable_version() -> None:
     """A tool that resets a route to halves then loses no request."""
     world = serving()
@@ -381,25 +358,6 @@ def test_while_no_canary_is_tried_its_service_leads_to_the_stable_version() -> N
     assert set(world.services.values()) == {stable}
 
 
-def test_stable_version_down_keeps_the_weights() -> None:
-    world = serving()
-    world.edit(a_spec("v3"))
-    world.run(100)
-    assert world.weights == (80, 20)
-    stable = world.status.stable
-    assert stable is not None
-    world.broken.add(stable.revision)
-    world._resize(world.deployments[stable.revision])  # type: ignore[index]
-    world.run(900, until="RollingBack")
-    assert phase(world) is Phase.ROLLING_BACK
-    assert world.weights == (80, 20), "there is nobody to send the requests to"
-    assert condition(world, ConditionType.READY) == ("False", Reason.STABLE_UNAVAILABLE)
-    world.broken.clear()
-    world._resize(world.deployments[stable.revision])  # type: ignore[index]
-    world.run(60, until="RolledBack")
-    assert world.weights == (100, 0)
-
-
 def test_obstacle_is_shown_and_goes_away() -> None:
     world = World(a_spec(), obstacle=Obstacle(Reason.BACKEND_CONFLICT, "Service digits belongs to nobody"))
     world.turn()
@@ -407,13 +365,6 @@ def test_obstacle_is_shown_and_goes_away() -> None:
     world.obstacle = None
     world.run(30, until="Healthy")
     assert world.status.condition(ConditionType.STALLED) is None
-
-
-def test_replicas_follow_the_spec() -> None:
-    world = serving()
-    world.edit(a_spec(replicas=6))
-    world.turn()
-    assert world.writes == [ScaleDeployment(world.snapshot().target, 6)]
 
 
 def test_status_survives_the_api_and_stays_small() -> None:

@@ -157,32 +157,6 @@ def test_another_size_in_a_step_is_no_new_version_and_resets_no_evidence(replica
     assert world.deployments[world.snapshot().target].replicas == math.ceil(replicas * 0.2)
 
 
-def test_another_version_in_flight_says_that_evidence_starts_afresh() -> None:
-    # flagger: a new revision came in the middle of an analysis.
-    world = in_first_step()
-    world.run(300)
-    world.edit(a_spec("v3"))
-    world.turn()
-    assert EventReason.CANARY_REPLACED in reasons(world)
-    assert world.status.step is not None
-    assert world.status.step.looks == 0
-
-
-def test_abort_then_another_canary_starts_from_the_last_good_version() -> None:
-    # kserve: after 20 -> 0 -> 20 the version in between was still listed.
-    world = in_first_step("v3")
-    stable = world.status.stable
-    assert stable is not None
-    world.edit(a_spec("v1"))
-    world.run(30, until="Healthy")
-    world.edit(a_spec("v2"))
-    world.run(30)
-    shares = [version for version in (world.status.stable, world.status.canary) if version is not None]
-    assert [version.model_version for version in shares] == ["v1", "v2"]
-    assert [version.weight for version in shares] == [80, 20]
-    assert [seen.replicas for seen in world.deployments.values()] == [4, 0, 1], "stable, aborted, new"
-
-
 def test_fewer_stable_pods_never_come_before_the_weight_has_somewhere_to_go() -> None:
     # kserve: the old version was made smaller before the new one was ready.
     world = serving()
@@ -193,24 +167,6 @@ def test_fewer_stable_pods_never_come_before_the_weight_has_somewhere_to_go() ->
     assert world.weights == (100, 0)
     assert world.deployments[stable].ready_replicas == 4
     assert not [write for write in world.writes if isinstance(write, ScaleDeployment)]
-
-
-def test_back_to_the_running_version_before_the_next_is_ready_is_no_rollout() -> None:
-    # kuberay: A -> B -> A while B was still starting.
-    world = serving()
-    stable = world.status.stable
-    world.pods_start = False
-    world.edit(a_spec("v2"))
-    world.run(30)
-    world.edit(a_spec("v1"))
-    world.run(30)
-    assert phase(world) is Phase.HEALTHY
-    assert world.weights == (100, 0)
-    assert world.status.canary is None
-    assert stable is not None
-    assert world.status.stable is not None
-    assert world.status.stable.revision == stable.revision
-    assert [write for write in world.writes if isinstance(write, SetWeights)] == []
 
 
 @pytest.mark.parametrize(("now", "promoted_at"), [(2, 4), (4, 4), (6, 6)])

@@ -8,6 +8,7 @@ from lossgate.api.commands import Outcome
 from lossgate.api.reasons import ConditionType, Phase, Reason
 from lossgate.api.status import RolloutStatus
 from lossgate.rollout.decide import decide
+from lossgate.rollout.decision import Event
 from lossgate.rollout.unreadable import refuse_spec
 from tests.rollout.inputs import CannotOccurError
 from tests.rollout.situations import SITUATIONS, situation
@@ -35,7 +36,7 @@ def test_every_input_has_a_decision_that_is_the_same_when_it_is_taken_again(name
 
 def _settles(world: World, cell: Cell) -> None:
     """Without a look that is due, the same moment decided again and again comes to rest and tells nothing twice."""
-    told = []
+    told: list[Event] = []
     for _ in range(10):
         before = world.status
         decision = decide(world.snapshot(), world.now)

@@ -221,8 +221,7 @@ class World:
             return HistorySeen(labels, labels * mean, labels * (0.7 + mean**2), self.labels_per_second)
         interval = int(self.spec.loss.interval_seconds)
         ends = range(int(want.first_end), int(want.last_end) + 1, interval)
-        assert self.weights is not None
-        share = self.weights[1] / 100
+        share = (self.weights or (100, 0))[1] / 100
         return LooksSeen(
             tuple(
                 LookSeen(

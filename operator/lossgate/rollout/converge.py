@@ -30,8 +30,14 @@ def writes(draft: Draft) -> tuple[Write, ...]:
     to_safety = draft.status.phase is Phase.ROLLING_BACK or (
         draft.status.canary is not None and draft.canary.weight == 0
     )
-    first, last = (weights, []) if to_safety and draft.snapshot.route else ([], weights)
-    return (*first, *_pods(draft), *_services(draft), *last, *_leftovers(draft))
+    services = list(_services(draft))
+    if not (to_safety and draft.snapshot.route):
+        return (*_pods(draft), *services, *weights, *_leftovers(draft))
+    behind_name = draft.snapshot.stable_service
+    if behind_name is None or behind_name.revision != draft.stable.revision:
+        # It was deleted, or a promotion was taken back: weight 0 would lead to nothing, or still to the canary.
+        return (*services, *weights, *_pods(draft), *_leftovers(draft))
+    return (*weights, *_pods(draft), *services, *_leftovers(draft))
 
 
 def wanted_replicas(draft: Draft) -> dict[Revision, int]:
@@ -161,6 +167,9 @@ def _weights(draft: Draft) -> Iterator[Write]:
     ):
         return
     has_stable_pods = snapshot.ready(status.stable.revision) > 0
+    to_canary = route is not None and canary > route.canary_weight
+    if to_canary and snapshot.replicas > 0 and snapshot.ready(draft.canary.revision) == 0:
+        return  # decided while it had pods, and not written then
     away_from_canary = route is not None and canary < route.canary_weight
     if away_from_canary and not has_stable_pods and snapshot.replicas > 0:
         return
