@@ -13,6 +13,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 from lossgate.api import names
+from lossgate.api.texts import shown
 
 REQUEST_TIMEOUT_SECONDS = 5.0
 """No longer than the Lease's safety time: a write begun while leading has ended before another process may lead."""
@@ -179,7 +180,7 @@ def _reason(error: ApiException) -> str:
     except ValueError:
         status = None
     if isinstance(status, Mapping) and status.get("message"):
-        return str(status["message"])
+        return shown(str(status["message"]))
     return f"HTTP {error.status} {error.reason}"
 
 

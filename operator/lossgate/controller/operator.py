@@ -135,6 +135,8 @@ class Operator:
 
     def _led(self, leads: bool) -> None:
         self._metrics.led(leads)
+        if self._reconciler is not None:
+            self._reconciler.led(leads)
         if leads:
             self._queue.open()
         else:

@@ -8,6 +8,8 @@ import heapq
 from collections.abc import Callable
 from typing import NamedTuple
 
+_SLACK = 64
+
 
 class Key(NamedTuple):
     """A ModelRollout."""
@@ -43,11 +45,22 @@ class WorkQueue:
             return
         self._due[key] = time
         heapq.heappush(self._heap, (time, key))
+        self._compact()
         self._changed.set()
 
     def forget(self, key: Key) -> None:
         """Drop a key."""
         self._due.pop(key, None)
+        self._compact()
+
+    def _compact(self) -> None:
+        """Drop entries that no longer say when their key is due, once they are most of the heap.
+
+        A key that was woken before a time far ahead leaves that time behind; a deleted one leaves it for good.
+        """
+        if len(self._heap) > _SLACK + 2 * len(self._due):
+            self._heap = [(time, key) for key, time in self._due.items()]
+            heapq.heapify(self._heap)
 
     async def get(self) -> Key:
         """Wait for a key that is due and not worked on, and return it; call `done` with it afterwards."""

@@ -17,7 +17,7 @@ from lossgate.controller.apply import Applier, Refused
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
 from lossgate.controller.guardrails import GuardrailWatch
-from lossgate.controller.kube import Kube, resource_version
+from lossgate.controller.kube import Kube, KubeError, resource_version
 from lossgate.controller.lease import Lease
 from lossgate.controller.metrics import OperatorMetrics
 from lossgate.controller.observe import Observer
@@ -77,7 +77,10 @@ class Reconciler:
 
     def gone(self, key: Key) -> None:
         """Forget a ModelRollout that was deleted; its children go by their owner reference."""
-        for memory in (self._rollouts, self._obstacles, self._measure_at):
+        body = self._rollouts.pop(key, None)
+        if body is not None:
+            self._events.forget(body["metadata"]["uid"])
+        for memory in (self._obstacles, self._measure_at):
             memory.pop(key, None)
         self._children.forget(key)
         self._guardrails.forget(key)
@@ -92,6 +95,11 @@ class Reconciler:
             for key in users:
                 self._children.gone("HTTPRoute", key, name)
         self._wake(users)
+
+    def led(self, leads: bool) -> None:
+        """Look at every ModelRollout anew when this process begins to lead: what it knew may be another's by now."""
+        if leads:
+            self._wake(list(self._rollouts))
 
     def knows(self, key: Key) -> bool:
         """Return whether a ModelRollout of that name is there."""
@@ -123,7 +131,7 @@ class Reconciler:
         body = await self._write_status(key, body, decision.status)
         if not self.knows(key):
             return
-        self._metrics.show(key, decision.status)
+        self._show(key, decision.status)
         for event in decision.events:
             await self._events.tell(body, event)
 
@@ -147,10 +155,10 @@ class Reconciler:
         body = await self._write_status(key, body, decision.status)
         if not self.knows(key):
             return
-        self._metrics.show(key, decision.status)
+        self._show(key, decision.status)
         self._schedule(key, decision)
         obstacle = None
-        applier = Applier(self._kube, owner, spec, snapshot, router, route, partial(self._children.wrote, key))
+        applier = Applier(self._kube, owner, spec, snapshot, router, route, partial(self._wrote, key))
         try:
             for write in decision.writes:
                 self._must_lead()
@@ -161,10 +169,20 @@ class Reconciler:
         except Refused as refused:
             obstacle = refused.obstacle
         finally:
-            for event in decision.events:
+            for event in decision.events if self.knows(key) else ():
                 await self._events.tell(body, event)
         if self.knows(key) and obstacle != self._obstacles.get(key):
             self._remember(key, obstacle)
+
+    def _show(self, key: Key, status: RolloutStatus) -> None:
+        """Show where a ModelRollout stands, while this process is the one that knows."""
+        if self._lease.is_held():
+            self._metrics.show(key, status)
+
+    def _wrote(self, key: Key, body: Mapping[str, Any]) -> None:
+        """Take note of a child, unless its ModelRollout was deleted during the write: then nobody would forget it."""
+        if self.knows(key):
+            self._children.wrote(key, body)
 
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -192,7 +210,14 @@ class Reconciler:
         if manifest == body.get("status"):
             return body
         self._must_lead()
-        stored = await self._kube.replace_status({**body, "status": manifest})
+        try:
+            stored = await self._kube.replace_status({**body, "status": manifest})
+        except KubeError as error:
+            # Deleted while no watch was open, so that none tells. A server that does not serve the kind yet says 404
+            # as well, without the name: what it will serve again is not forgotten.
+            if error.status == 404 and f'"{key.name}" not found' in error.message:
+                self.gone(key)
+            raise
         known = self._rollouts.get(key)
         if known is not None and resource_version(stored) > resource_version(known):
             self._rollouts[key] = stored

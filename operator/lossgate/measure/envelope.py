@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lossgate.api.texts import shown
 from lossgate.measure.access import Access
 from lossgate.measure.errors import (
     AccessDenied,
@@ -170,7 +171,7 @@ def _refusal(status: int, content_type: str, answer: object, said: str, question
         return SourceUnavailable(what, question, "see its log; the next look asks again")
     if isinstance(answer, dict):
         return SourceUnavailable(what, question, "it refused the query: see its message")
-    kind = content_type or "no content type"
+    kind = _shown(content_type) or "no content type"
     what = f"HTTP {status} with {kind} where JSON is expected: {_shown(said) or 'an empty body'}"
     return SourceUnavailable(
         what, question, "check loss.prometheus.url: this is no Prometheus, or a login page before it"
@@ -178,5 +179,4 @@ def _refusal(status: int, content_type: str, answer: object, said: str, question
 
 
 def _shown(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+    return shown(text, _SHOWN_CHARACTERS)

@@ -191,7 +191,8 @@ def _inconclusive(draft: Draft) -> None:
             draft.set(
                 step=draft.step.model_copy(update={"weight": spec.steps[0].weight, "since": None}),
                 paused_test=_test_fingerprint(spec),
-                analysis=analysis.model_copy(update={"verdict": "Inconclusive"}),
+                # Whatever ends the pause begins with new evidence: beside that of the pause, the old only takes room.
+                analysis=analysis.model_copy(update={"verdict": "Inconclusive", "state": None}),
             )
             _pause(
                 draft,
