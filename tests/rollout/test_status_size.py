@@ -31,7 +31,7 @@ from tests.rollout.situations import situation
 from tests.rollout.world import World, a_spec
 
 LOOKS = 100_000
-HOSTILE = "the answer of a proxy " * 50_000
+HOSTILE = "the answer of a proxy " * 500
 KIB = 1024
 
 
@@ -54,7 +54,7 @@ def filled(world: World, guardrails: int, state: str) -> RolloutStatus:
             "history": (last,) * HISTORY_LENGTH,
             "retired": tuple(
                 RetiredRevision(revision=f"digits-{number:08x}", model_version="v2", last_used=now)
-                for number in range(MAX_REMEMBERED)
+                for number in range(world.spec.revision_history_limit + 1)
             ),
             "last_command": LastCommand(
                 text="x" * MAX_TEXT_LENGTH, time=now, outcome=Outcome.REFUSED, message=shown(HOSTILE)
@@ -94,8 +94,8 @@ def filled(world: World, guardrails: int, state: str) -> RolloutStatus:
     ("feed", "guardrails", "most"),
     [
         (Feed(), 1, 16 * KIB),
-        (Feed(ages=8), 4, 20 * KIB),
-        (Feed(ages=8), MAX_GUARDRAILS, 24 * KIB),
+        (Feed(ages=8), 4, 19 * KIB),
+        (Feed(ages=8), MAX_GUARDRAILS, 23 * KIB),
         (Feed(classes=16, ages=8), MAX_GUARDRAILS, 64 * KIB),
     ],
     ids=["one guardrail", "ages", "ages, 16 guardrails", "16 classes, ages, 16 guardrails"],
@@ -124,7 +124,7 @@ def texts(manifest: Any) -> list[str]:
 
 def test_what_comes_from_outside_is_cut_before_it_gets_to_the_status() -> None:
     world = hostile(situation("progressing"))
-    for _ in range(40):
+    for _ in range(12):
         world.turn()
         world.now += 5
     manifest = world.status.to_manifest()
@@ -138,7 +138,7 @@ def test_what_guardrails_say_shares_one_room() -> None:
     world = situation("healthy")
     world.readings = {name: Unreadable(Reason.METRICS_UNREACHABLE, HOSTILE) for name in names}
     world.edit(a_spec("v2", guardrails=[{"name": name, "query": "vector(1)", "max": 1} for name in names]))
-    world.run(90)
+    world.run(45)
     said = [guardrail.message or "" for guardrail in world.status.guardrails]
     assert len(said) == MAX_GUARDRAILS
     assert any(said)

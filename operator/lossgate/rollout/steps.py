@@ -12,6 +12,8 @@ from lossgate.rollout import evidence, guardrails, promotion, readiness, rollbac
 from lossgate.rollout.draft import Draft
 from lossgate.stats import Verdict
 
+_FINGERPRINT_FORMAT = "v2:"
+
 
 def start(draft: Draft) -> None:
     """Begin a rollout of the revision that the spec asks for."""
@@ -88,7 +90,7 @@ def _follow_spec(draft: Draft) -> None:
         _resume(draft, "without analysis, from the first step")
         draft.begin_step(0)
         return
-    if inconclusive and draft.status.paused_test != _test_fingerprint(spec):
+    if inconclusive and _is_test_edited(draft):
         _resume(draft, "after an edit of the spec: a new risk budget, from the first step")
         draft.begin_step(0)
         return
@@ -323,10 +325,23 @@ def _leave(draft: Draft, message: str) -> None:
     draft.begin_step(index + 1)
 
 
+def _is_test_edited(draft: Draft) -> bool:
+    """Return whether the test was edited since the pause; one that another version wrote down cannot be compared.
+
+    That is no edit, and the pause goes on: an upgrade must not try again what nobody asked for.
+    """
+    now, before = _test_fingerprint(draft.snapshot.spec), draft.status.paused_test
+    if before is not None and before.startswith(_FINGERPRINT_FORMAT):
+        return before != now
+    draft.set(paused_test=now)
+    return False
+
+
 def _test_fingerprint(spec: RolloutSpec) -> str:
-    limits = [guardrail.model_dump_json() for guardrail in spec.guardrails]
-    tested = [spec.gate.model_dump_json(), *(step.model_dump_json() for step in spec.steps), *limits]
-    return hashlib.sha256("|".join(tested).encode()).hexdigest()[:12]
+    """Fields at their defaults are left out, so that a later version, which has more of them, has the same text."""
+    parts = [spec.gate, *spec.steps, *spec.guardrails]
+    tested = "|".join(part.model_dump_json(exclude_defaults=True) for part in parts)
+    return _FINGERPRINT_FORMAT + hashlib.sha256(tested.encode()).hexdigest()[:12]
 
 
 def _route_share(draft: Draft) -> None:
