@@ -49,7 +49,7 @@ def test_a_look_costs_no_more_after_a_hundred_thousand(feed: Feed) -> None:
     assert times_dearer(look_case("late", feed, 100_000, leapt), look_case("early", feed, 1_000, leapt)) < 2
 
 
-@pytest.mark.parametrize("looks", [100, 10_000, 2_000_000])
+@pytest.mark.parametrize("looks", [2_000_000])  # as it never shrinks
 @pytest.mark.parametrize(("feed", "limit"), [(PLAIN, 8 * KIBIBYTE), (EVERYTHING, 64 * KIBIBYTE)], ids=["plain", "all"])
 def test_state_stays_small(feed: Feed, limit: int, looks: int) -> None:
     assert len(pack(leapt(feed, looks))) < limit
@@ -57,7 +57,7 @@ def test_state_stays_small(feed: Feed, limit: int, looks: int) -> None:
 
 @pytest.mark.parametrize("feed", [PLAIN, EVERYTHING], ids=["plain", "all"])
 def test_leaping_grows_the_state_as_looks_do(feed: Feed) -> None:
-    for looks in (1, 7, 8, 100):
+    for looks in (1, 7, 8, 17):
         real, fast = after(feed, looks), leapt(feed, looks)
         assert fast.bank.levels.shape == real.bank.levels.shape
         assert len(pack(fast)) == len(pack(real))

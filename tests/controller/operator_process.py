@@ -109,15 +109,18 @@ class OperatorProcess:
         self._indices["HTTPRoute"][place] = [] if event == "DELETED" else [routes.kept(body)]
         self.reconciler.route_changed(*place, is_gone=event == "DELETED")
 
+    async def work(self) -> None:
+        """Work until cancelled."""
+        await Workers(self.queue, self.reconciler, self.metrics, virtual_time.unix).work()
+
     async def run(self, done: Callable[[], bool], within_seconds: float = 600.0) -> None:
         """Work until something is so; the cluster settles twice a second.
 
         Raises:
             Crash: The process died.
         """
-        workers = Workers(self.queue, self.reconciler, self.metrics, virtual_time.unix)
         deadline = virtual_time.monotonic() + within_seconds
-        work = asyncio.create_task(workers.work())
+        work = asyncio.create_task(self.work())
         try:
             while not done():
                 assert virtual_time.monotonic() < deadline, f"not within {within_seconds:.0f} s: {self.cluster.status}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from lossgate.api.texts import shown
+
 
 def in_words(body: str | bytes | None, status: object, reason: object) -> str:
     """Return the server's own message, if the body is a `metav1.Status`; a proxy in between may send anything."""
@@ -13,5 +15,5 @@ def in_words(body: str | bytes | None, status: object, reason: object) -> str:
     except ValueError:
         answer = None
     if isinstance(answer, Mapping) and answer.get("message"):
-        return str(answer["message"])
+        return shown(str(answer["message"]))
     return f"HTTP {status} {reason}"

@@ -41,6 +41,7 @@ class OperatorMetrics:
             (*per_rollout, "guardrail"),
             registry=self.registry,
         )
+        self._standing = (self._phase, self._weight, self._looks, self._guardrail_failures)
         self._leader = Gauge("lossgate_leader", "1 while this process leads.", registry=self.registry)
         self._requests = Counter(
             "lossgate_api_requests",
@@ -56,8 +57,11 @@ class OperatorMetrics:
         )
 
     def led(self, leads: bool) -> None:
-        """Show whether this process leads."""
+        """Show whether this process leads; one that does not says nothing of ModelRollouts, which go on without it."""
         self._leader.set(1 if leads else 0)
+        if not leads:
+            for metric in self._standing:
+                metric.clear()
 
     def requested(self, method: str, kind: str, code: int) -> None:
         """Count a request to the API server."""
@@ -76,5 +80,5 @@ class OperatorMetrics:
     def forget(self, key: Key) -> None:
         """Remove every series of a ModelRollout that is gone."""
         labels = {"namespace": key.namespace, "rollout": key.name}
-        for metric in (self._phase, self._weight, self._looks, self._guardrail_failures, self.errors):
+        for metric in (*self._standing, self.errors):
             metric.remove_by_labels(labels)

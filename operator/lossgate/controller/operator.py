@@ -145,6 +145,8 @@ class Operator:
 
     def _led(self, leads: bool) -> None:
         self._metrics.led(leads)
+        if self._reconciler is not None:
+            self._reconciler.led(leads)
         if leads:
             self._queue.open()
             # After an outage nobody waits for the end of a back-off, nor behind another leader's looks.

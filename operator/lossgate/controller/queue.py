@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+_SLACK = 64
+
 
 class Key(NamedTuple):
     """A ModelRollout."""
@@ -51,11 +53,22 @@ class WorkQueue:
             return
         self._due[key] = at
         heapq.heappush(self._heap, (at, key))
+        self._compact()
         self._changed.set()
 
     def forget(self, key: Key) -> None:
         """Drop a key."""
         self._due.pop(key, None)
+        self._compact()
+
+    def _compact(self) -> None:
+        """Drop entries that no longer say when their key is due, once they are most of the heap.
+
+        A key that was woken before a time far ahead leaves that time behind; a deleted one leaves it for good.
+        """
+        if len(self._heap) > _SLACK + 2 * len(self._due):
+            self._heap = [(time, key) for key, time in self._due.items()]
+            heapq.heapify(self._heap)
 
     async def get(self) -> Key:
         """Wait for a key that is due and not worked on, and return it; call `done` with it afterwards."""

@@ -90,7 +90,10 @@ class Reconciler:
 
     def gone(self, key: Key) -> None:
         """Forget a ModelRollout that was deleted; its children go by their owner reference."""
-        for memory in (self._rollouts, self._obstacles, self._measure_at):
+        body = self._rollouts.pop(key, None)
+        if body is not None:
+            self._events.forget(body["metadata"]["uid"])
+        for memory in (self._obstacles, self._measure_at):
             memory.pop(key, None)
         self._children.forget(key)
         self._guardrails.forget(key)
@@ -112,6 +115,11 @@ class Reconciler:
             for key in users:
                 self._children.gone("HTTPRoute", key, name)
         self._wake(users)
+
+    def led(self, leads: bool) -> None:
+        """Look at every ModelRollout anew when this process begins to lead: what it knew may be another's by now."""
+        if leads:
+            self._wake(list(self._rollouts))
 
     def knows(self, key: Key) -> bool:
         """Return whether a ModelRollout of that name is there."""
@@ -145,7 +153,7 @@ class Reconciler:
         body = await self._write_status(key, body, decision.status, decision.events)
         if not self.knows(key):
             return
-        self._metrics.show(key, decision.status)
+        self._show(key, decision.status)
         for event in decision.events:
             await self._events.tell(body, event)
 
@@ -167,9 +175,9 @@ class Reconciler:
         body = await self._write_status(key, body, decision.status, decision.events)
         if not self.knows(key):
             return
-        self._metrics.show(key, decision.status)
+        self._show(key, decision.status)
         self._schedule(key, decision)
-        applier = Applier(self._kube, owner, spec, seen, router, route, partial(self._children.wrote, key))
+        applier = Applier(self._kube, owner, spec, seen, router, route, partial(self._wrote, key))
         try:
             obstacle = await self._carry_out(key, decision, applier)
         finally:
@@ -212,8 +220,18 @@ class Reconciler:
         route = self._children.route(key, route_name)
         if route is not None and owner.owns(route):
             children.append(("HTTPRoute", route))
-        await takeover.touch(self._kube, key.namespace, children, term, partial(self._children.wrote, key))
+        await takeover.touch(self._kube, key.namespace, children, term, partial(self._wrote, key))
         return term
+
+    def _show(self, key: Key, status: RolloutStatus) -> None:
+        """Show where a ModelRollout stands, while this process is the one that knows."""
+        if self._lease.is_held():
+            self._metrics.show(key, status)
+
+    def _wrote(self, key: Key, body: Mapping[str, Any]) -> None:
+        """Take note of a child, unless its ModelRollout was deleted during the write: then nobody would forget it."""
+        if self.knows(key):
+            self._children.wrote(key, body)
 
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -242,6 +260,10 @@ class Reconciler:
             self._untold.failed(key, body, manifest, events)
             if error.status == 409:
                 await self._look_again(key)
+            # Deleted while no watch was open, so that none tells. A server that does not serve the kind yet says 404
+            # as well, without the name: what it will serve again is not forgotten.
+            if error.status == 404 and f'"{key.name}" not found' in error.message:
+                self.gone(key)
             raise
         self.sight.wrote(key, stored)
         known = self._rollouts.get(key)

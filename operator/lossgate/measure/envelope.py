@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lossgate.api import texts
 from lossgate.measure.access import Access
 from lossgate.measure.errors import (
     AccessDenied,
@@ -185,7 +186,7 @@ def _refusal(status: int, content_type: str, answer: object, said: str, question
         return SourceUnavailable(what, question, "see its log; the next look asks again")
     if isinstance(answer, dict):
         return SourceUnavailable(what, question, "it refused the query: see its message")
-    kind = content_type or "no content type"
+    kind = shown(content_type) or "no content type"
     what = f"HTTP {status} with {kind} where JSON is expected: {shown(said) or 'an empty body'}"
     return SourceUnavailable(
         what, question, "check loss.prometheus.url: this is no Prometheus, or a login page before it"
@@ -193,6 +194,5 @@ def _refusal(status: int, content_type: str, answer: object, said: str, question
 
 
 def shown(text: str) -> str:
-    """Return what somebody else wrote, on one line, short, and without what no text may hold."""
-    text = " ".join(text.encode(errors="replace").decode().split())  # JSON can hold halves of characters.
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+    """Return what somebody else wrote, short and on one line."""
+    return texts.shown(text, _SHOWN_CHARACTERS)

@@ -8,6 +8,7 @@ from typing import Any
 from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import REASONS, UNREADABLE, ConditionType, EventReason, Phase, Reason
 from lossgate.api.status import Analysis, Condition, Hold, RolloutStatus, StepStatus, Version
+from lossgate.api.texts import MAX_MESSAGE_CHARACTERS, shown
 from lossgate.rollout.decision import Event
 from lossgate.rollout.snapshot import LooksSeen, Snapshot
 
@@ -86,6 +87,7 @@ class Draft:
 
     def hold(self, reason: Reason, message: str, in_short: str = "") -> None:
         """Say that no evidence comes in; told once per reason."""
+        message = shown(message, MAX_MESSAGE_CHARACTERS)
         before = self.analysis.hold
         same_kind = before is not None and (before.reason in UNREADABLE) == (reason in UNREADABLE)
         since = before.since if before is not None and same_kind else self.now
@@ -120,7 +122,7 @@ class Draft:
             observed_generation=self.snapshot.generation,
             last_transition_time=since,
             reason=reason,
-            message=message,
+            message=shown(message, MAX_MESSAGE_CHARACTERS),
         )
         others = tuple(other for other in self.status.conditions if other.type != type_)
         ordered = sorted((*others, condition), key=lambda item: list(ConditionType).index(item.type))

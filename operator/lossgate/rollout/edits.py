@@ -11,6 +11,7 @@ from lossgate.api.status import Analysis
 from lossgate.rollout import evidence
 from lossgate.rollout.draft import Draft
 
+_FINGERPRINT_FORMAT = "v2:"
 _POLICIES = {"on_inconclusive", "pause_timeout_seconds", "hold_timeout_seconds"}
 """Fields of the gate that say what follows, not what is tested."""
 
@@ -77,9 +78,24 @@ def _tell(draft: Draft, again: Restart) -> None:
         draft.tell(EventReason.EVIDENCE_RESTARTED, f"The evidence is gathered anew after an edit: {again.why}.")
 
 
+def is_test_edited(draft: Draft) -> bool:
+    """Return whether the test was edited since the pause; one that another version wrote down cannot be compared.
+
+    That is no edit, and the pause goes on: an upgrade must not try again what nobody asked for.
+    """
+    now, before = fingerprint(draft.snapshot.spec), draft.status.paused_test
+    if before is not None and before.startswith(_FINGERPRINT_FORMAT):
+        return before != now
+    draft.set(paused_test=now)
+    return False
+
+
 def fingerprint(spec: RolloutSpec) -> str:
-    """Return a short text that changes with what an inconclusive step was asked: an edit of it is another try."""
-    limits = [guardrail.model_dump_json() for guardrail in spec.guardrails]
-    tested = [spec.gate.model_dump_json(exclude=_POLICIES), *(step.model_dump_json() for step in spec.steps), *limits]
+    """Return a short text that changes with what an inconclusive step was asked: an edit of it is another try.
+
+    Fields at their defaults are left out, so that a later version, which has more of them, has the same text.
+    """
+    gate = spec.gate.model_dump_json(exclude=_POLICIES, exclude_defaults=True)
+    parts = [part.model_dump_json(exclude_defaults=True) for part in (*spec.steps, *spec.guardrails)]
     read = [evidence.source_fingerprint(spec.loss), str(spec.loss.interval_seconds)]
-    return hashlib.sha256("|".join([*tested, *read]).encode()).hexdigest()[:12]
+    return _FINGERPRINT_FORMAT + hashlib.sha256("|".join([gate, *parts, *read]).encode()).hexdigest()[:12]

@@ -14,6 +14,7 @@ from lossgate.api.quantities import format_duration
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import GuardrailStatus, RolloutStatus
+from lossgate.api.texts import shown
 from lossgate.rollout import looks, rollback, skip
 from lossgate.rollout.draft import Draft
 from lossgate.rollout.guardrail_seen import GuardrailSeen, NoValue, Reading, Unreadable, Value
@@ -21,6 +22,8 @@ from lossgate.rollout.snapshot import Snapshot
 
 AWAITED_SECONDS = 15.0
 """How long a step that could be left waits for an evaluation that is under way."""
+SHOWN_CHARACTERS, MIN_SHOWN_CHARACTERS = 1920, 120
+"""Of all messages together, and of each, in the status; the events have all of it."""
 STALE_SECONDS = 60.0
 """A pass counts no longer when the evaluation after it is late by this and two intervals."""
 
@@ -213,7 +216,12 @@ def _take_in(draft: Draft, seen: GuardrailSeen) -> None:
         judgement = judge(guardrail, seen.canary, seen.stable)
         after = _counted(draft, before, seen, judgement)
         draft.set(guardrails=(*statuses[:index], after, *statuses[index + 1 :]))
-        _tell(draft, guardrail, before, after)
+        _tell(draft, guardrail, before, after.model_copy(update={"message": judgement.message}))
+
+
+def _room(draft: Draft) -> int:
+    """Return the characters that a message may have in the status; they share what there is, as there may be many."""
+    return max(MIN_SHOWN_CHARACTERS, SHOWN_CHARACTERS // len(draft.snapshot.spec.guardrails))
 
 
 def _counted(draft: Draft, before: GuardrailStatus, seen: GuardrailSeen, judgement: Judgement) -> GuardrailStatus:
@@ -231,7 +239,7 @@ def _counted(draft: Draft, before: GuardrailStatus, seen: GuardrailSeen, judgeme
             "evaluated": seen.end,
             "unreadable_since": (before.unreadable_since or draft.now) if is_unreadable else None,
             "reason": judgement.reason,
-            "message": judgement.message,
+            "message": shown(judgement.message, _room(draft)),
         }
     )
 

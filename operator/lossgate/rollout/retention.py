@@ -31,7 +31,8 @@ def note(draft: Draft) -> None:
     ]
     named = {entry.revision for entry in entries} | set(now)
     rest = [entry for entry in draft.status.retired if entry.revision not in named]
-    draft.set(retired=tuple([*entries, *rest][:MAX_REMEMBERED]))
+    most = min(MAX_REMEMBERED, draft.snapshot.spec.revision_history_limit + 1)
+    draft.set(retired=tuple([*entries, *rest][:most]))
 
 
 def kept(draft: Draft) -> set[Revision]:

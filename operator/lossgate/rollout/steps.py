@@ -95,7 +95,7 @@ def _follow_spec(draft: Draft) -> None:
     source = evidence.source_fingerprint(draft.snapshot.spec.loss)
     if skip.is_on(draft):
         _resume(draft, "without analysis, from the first step")
-    elif draft.status.paused_test != edits.fingerprint(draft.snapshot.spec):
+    elif edits.is_test_edited(draft):
         _resume(draft, "after an edit of the spec: a new risk budget, from the first step")
     else:
         return
@@ -208,7 +208,8 @@ def _inconclusive(draft: Draft) -> None:
             draft.set(
                 step=draft.step.model_copy(update={"weight": spec.steps[0].weight, "since": None}),
                 paused_test=edits.fingerprint(spec),
-                analysis=analysis.model_copy(update={"verdict": "Inconclusive"}),
+                # Whatever ends the pause begins with new evidence: beside that of the pause, the old only takes room.
+                analysis=analysis.model_copy(update={"verdict": "Inconclusive", "state": None}),
             )
             _pause(
                 draft,

@@ -43,7 +43,8 @@ def _reach(manifest: Any, location: Sequence[str | int]) -> _Place:
         except (KeyError, IndexError, TypeError):
             break
         place.append(key)
-    return tuple(place)
+    # A condition is said anew at every turn, so that half of one is worth nothing.
+    return tuple(place[:2] if place[:1] == ["conditions"] else place)
 
 
 def _drop(manifest: dict[str, Any], place: _Place) -> None:

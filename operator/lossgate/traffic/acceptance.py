@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lossgate.api.texts import shown
+
 GROUP = "gateway.networking.k8s.io"
 
 Body = Mapping[str, Any]
@@ -88,7 +90,7 @@ def _answer(entry: Body, where: str) -> Acceptance:
         item = conditions.get(type_)
         if item is None or item["status"] == wanted:
             continue
-        message = f"{where}: {type_} is {item['status']}: {item.get('message') or item.get('reason', '')}"
+        message = f"{where}: {type_} is {item['status']}: {shown(item.get('message') or item.get('reason', ''))}"
         return Acceptance(False, message, None if item["status"] == "Unknown" else _since(item))
     return _YES
 

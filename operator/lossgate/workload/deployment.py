@@ -10,6 +10,7 @@ from lossgate.api import names
 from lossgate.api.names import Revision
 from lossgate.api.owner import Owner
 from lossgate.api.spec import RolloutSpec
+from lossgate.api.texts import shown
 from lossgate.rollout.snapshot import DeploymentSeen
 
 
@@ -57,8 +58,8 @@ def seen(body: Mapping[str, Any]) -> DeploymentSeen:
         deadline_exceeded=(
             current and progressing["status"] == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
         ),
-        message=progressing.get("message", ""),
-        failure=failure.get("message", "") if failure["status"] == "True" else "",
+        message=shown(progressing.get("message", "")),
+        failure=shown(failure.get("message", "")) if failure["status"] == "True" else "",
         progress_deadline_seconds=body["spec"].get("progressDeadlineSeconds"),
         model_version=(body["metadata"].get("annotations") or {}).get(names.ANNOTATION_MODEL_VERSION, ""),
     )
