@@ -141,3 +141,18 @@ def test_promotion_by_policy_does_not_claim_safety() -> None:
     told = next(event.message for event in world.events if event.reason is EventReason.PROMOTING)
     assert "onInconclusive" in told
     assert "not worse" not in told
+
+
+def test_service_of_a_replaced_canary_waits_until_no_gateway_sends_requests_to_it() -> None:
+    """A weight of 0 that is stored is not in force yet: the next canary's pods, still starting, would get them."""
+    world = in_first_step()
+    before = world.services["digits-canary"]
+    world.pods_start = False
+    world.edit(a_spec("v3"))
+    world.route_accepted = False
+    world.run(5)
+    assert world.weights == (100, 0)
+    assert world.services["digits-canary"] == before
+    world.route_accepted = True
+    world.run(2)
+    assert world.services["digits-canary"] == world.snapshot().target != before

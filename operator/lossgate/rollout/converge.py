@@ -139,11 +139,11 @@ def _revision_behind_name(draft: Draft) -> Revision:
 
 
 def _canary_backend_is_idle(draft: Draft) -> bool:
-    """The canary's Service must not change what it selects while the route still sends requests to it."""
+    """The canary's Service must not change what it selects while a gateway may still send requests to it."""
     route = draft.snapshot.route
     if route is None:
         return draft.snapshot.route_fault is None
-    return route.canary_weight == 0
+    return route.canary_weight == 0 and route.accepted
 
 
 def _weights(draft: Draft) -> Iterator[Write]:
