@@ -23,15 +23,19 @@ from lossgate.stats import Verdict
 def writes(draft: Draft) -> tuple[Write, ...]:
     """Return the writes still missing, in order.
 
-    Weight 0 goes first, alone among its peers: nothing may delay it. Then pods, Services and the route, so that what
+    Weight 0 goes first, alone among its peers: nothing may delay it but what it leads to. Then pods, Services and the route, so that what
     a later write names exists; what is no longer needed goes last.
     """
     weights = list(_weights(draft))
     to_safety = draft.status.phase is Phase.ROLLING_BACK or (
         draft.status.canary is not None and draft.canary.weight == 0
     )
-    first, last = (weights, []) if to_safety and draft.snapshot.route else ([], weights)
-    return (*first, *_pods(draft), *_services(draft), *last, *_leftovers(draft))
+    services = list(_services(draft))
+    if not to_safety or draft.snapshot.route is None:
+        return (*_pods(draft), *services, *weights, *_leftovers(draft))
+    back = [write for write in services if _leads_name_back(draft, write)]
+    others = [write for write in services if write not in back]
+    return (*back, *weights, *_pods(draft), *others, *_leftovers(draft))
 
 
 def wanted_replicas(draft: Draft) -> dict[Revision, int]:
@@ -106,7 +110,7 @@ def _pods(draft: Draft) -> Iterator[Write]:
             yield ScaleDeployment(revision, replicas)
 
 
-def _services(draft: Draft) -> Iterator[Write]:
+def _services(draft: Draft) -> Iterator[PointService]:
     """Services exist before a route names them; the stable one moves when all requests are on the new version.
 
     While no canary is tried, its Service leads to the stable version: a tool that resets the weights of a route, often
@@ -126,6 +130,13 @@ def _services(draft: Draft) -> Iterator[Write]:
         canary = seen.revision
     if seen is None or seen.revision != canary or not seen.as_specified:
         yield PointService(names.canary_service(snapshot.name), canary)
+
+
+def _leads_name_back(draft: Draft, write: PointService) -> bool:
+    """Requests come back to the stable Service from a promotion that failed: it must select the stable version then."""
+    seen = draft.snapshot.stable_service
+    is_name = write.service == names.stable_service(draft.snapshot.name)
+    return is_name and seen is not None and seen.revision != write.revision
 
 
 def _revision_behind_name(draft: Draft) -> Revision:
