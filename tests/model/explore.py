@@ -30,7 +30,9 @@ class Explored:
         return f"{size}\n{self.trace}" if self.wrong else size
 
 
-def explore(moves: Moves, start: State, *, rests: Iterable[str] = (oracle.SAFE, oracle.HARM), most: int = 0) -> Explored:
+def explore(
+    moves: Moves, start: State, *, rests: Iterable[str] = (oracle.SAFE, oracle.HARM), most: int = 0
+) -> Explored:
     """Explore all that can be reached from a state, and where each state ends when nothing more breaks.
 
     Ends at the first thing that is wrong, or after `most` states if that is not 0.

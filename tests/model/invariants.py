@@ -63,9 +63,7 @@ def _of_weight(machine: Machine, state: State, canary: int, *, before_loss: bool
     if canary > before and status.canary is None:
         return f"the canary's share is raised to {canary}%, but the stored status has no canary"
     if canary > before and status.canary is not None and canary > status.canary.weight:
-        harm = any(
-            entry.revision == status.canary.revision and entry.reason is Reason.HARM for entry in status.history
-        )
+        harm = any(entry.revision == status.canary.revision and entry.reason is Reason.HARM for entry in status.history)
         after = "after harm was written to the status" if harm and status.phase not in _IN_FLIGHT else "unasked"
         return f"the canary's share is raised to {canary}% {after}: the stored status says {status.canary.weight}%"
     raised = CANARY if canary > before else STABLE

@@ -14,7 +14,7 @@ from lossgate.rollout.decision import (
     Write,
 )
 from tests.model import invariants, oracle
-from tests.model.machine import Machine
+from tests.model.machine import Machine, Turn
 from tests.model.state import (
     Ask,
     Children,
@@ -44,12 +44,17 @@ class Rules(NamedTuple):
     status_needs_version: bool = True
     unchanged_status_is_checked: bool = True
     """Whether a decision that changes nothing of the status must still show that it was made on the present one."""
+    takeover_touches_children: bool = True
+    """Whether a process that takes the lead writes every child once, so that what was seen before is out of date."""
+
+
+IN_ORDER = Rules()
 
 
 class Moves:
     """The moves of one machine under given rules."""
 
-    def __init__(self, machine: Machine, rules: Rules = Rules()) -> None:
+    def __init__(self, machine: Machine, rules: Rules = IN_ORDER) -> None:
         self.machine = machine
         self.rules = rules
 
@@ -102,9 +107,7 @@ class Moves:
         """The leader observes, decides and stores the status; None where that changes nothing."""
         ask, status, children = self.view(state)
         turn = self.machine.turn(ask, status, children, shown)
-        is_old = (ask, status) != (state.ask, state.status)
-        is_refused = turn.status != status or (self.rules.unchanged_status_is_checked and turn.writes)
-        if is_old and is_refused and self.rules.status_needs_version:
+        if self.rules.status_needs_version and self._is_refused(state, ask, status, turn):
             return None
         orders = tuple(self.machine.order(write, children, state.children) for write in turn.writes)
         before_loss = state.lag is not None and state.lag.kind == "pods"
@@ -114,6 +117,8 @@ class Moves:
             after = state._replace(status=stored, pending=pending and pending._replace(status=None))
         else:
             after = state._replace(pending=pending)
+        if self.rules.takeover_touches_children:
+            after = after._replace(frozen=self._touched(state))
         if after == state:
             return None
         wrong = invariants.of_statuses(self.machine, state.ask, state.status, after.status)
@@ -121,6 +126,21 @@ class Moves:
         changed = "stores" if after.status != state.status else "leaves"
         old = f", seeing an old view of the {state.lag.kind}" if state.lag else ""
         return Move(f"the leader decides{looks}{old} and {changed} the status", after, wrong)
+
+    def _is_refused(self, state: State, ask: Ask, status: int, turn: Turn) -> bool:
+        """Return whether the status is refused as made on an old one; where there is none to store, nobody asks."""
+        if turn.status != status:
+            return (ask, status) != (state.ask, state.status)
+        return self.rules.unchanged_status_is_checked and status != state.status and bool(turn.writes)
+
+    def _touched(self, state: State) -> Pending | None:
+        if state.frozen is None or state.frozen.is_overtaken:
+            return state.frozen
+        orders = tuple(
+            order._replace(is_current=order.is_current and self.machine.value(state.children, order.write) is None)
+            for order in state.frozen.orders
+        )
+        return state.frozen._replace(orders=orders, is_overtaken=True)
 
     def write(self, state: State) -> Move:
         """The leader does its next write."""
@@ -206,8 +226,9 @@ class Moves:
                 services = list(children.services)
                 services[place] = Service(service.selected, service.selected)
                 after = state._replace(children=children._replace(services=(services[0], services[1])))
-                yield Move(f"endpoints of the {('stable', 'canary')[place]} Service list {service.selected}", after), (
-                    "services"
+                yield (
+                    Move(f"endpoints of the {('stable', 'canary')[place]} Service list {service.selected}", after),
+                    ("services"),
                 )
         if children.route is not None and not children.route.accepted:
             route = children.route._replace(accepted=True, in_force=children.route.weight)

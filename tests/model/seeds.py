@@ -8,25 +8,25 @@ from lossgate.api.status import RolloutStatus
 from tests.model import oracle
 from tests.model.moves import Moves
 from tests.model.rest import Rests
-from tests.model.state import Ask, Children, Left, State
+from tests.model.state import NOTHING_LEFT, STABLE, Ask, Children, Left, State
 
 
-def new(moves: Moves, left: Left = Left()) -> State:
+def new(moves: Moves, left: Left = NOTHING_LEFT) -> State:
     """A ModelRollout that was just created."""
     return State(Ask("v1"), moves.machine.statuses.number(RolloutStatus()), Children(), left)
 
 
-def healthy(moves: Moves, left: Left = Left()) -> State:
+def healthy(moves: Moves, left: Left = NOTHING_LEFT) -> State:
     """The first version serves, and nothing happens."""
     return _on_the_way(moves, new(moves), lambda state: False)._replace(left=left)
 
 
-def started(moves: Moves, left: Left = Left()) -> State:
+def started(moves: Moves, left: Left = NOTHING_LEFT) -> State:
     """The spec just asked for v2."""
     return asked(healthy(moves, left), "v2")
 
 
-def judged(moves: Moves, left: Left = Left()) -> State:
+def judged(moves: Moves, left: Left = NOTHING_LEFT) -> State:
     """v2 has its share in the first step, and the first look is awaited."""
 
     def has_share(state: State) -> bool:
@@ -36,7 +36,17 @@ def judged(moves: Moves, left: Left = Left()) -> State:
     return _on_the_way(moves, started(moves), has_share)._replace(left=left)
 
 
-def promoted(moves: Moves, left: Left = Left()) -> State:
+def handed_over(moves: Moves, left: Left = NOTHING_LEFT) -> State:
+    """All requests are on v2, and the stable Service just turned to it."""
+
+    def is_turned(state: State) -> bool:
+        service = state.children.services[STABLE]
+        return service is not None and service.selected == "v2"
+
+    return _on_the_way(moves, started(moves), is_turned, oracle.SAFE)._replace(left=left)
+
+
+def promoted(moves: Moves, left: Left = NOTHING_LEFT) -> State:
     """v2 was promoted just now, and v1 still has its pods."""
 
     def has_previous(state: State) -> bool:

@@ -68,6 +68,8 @@ class Pending(NamedTuple):
     orders: tuple[Order, ...]
     before_loss: bool = False
     """Whether pods were lost that it could not know of."""
+    is_overtaken: bool = False
+    """Whether another process took the lead since, and touched every child before it decided anything."""
     status: int | None = None
     """The status that is still to be stored, where it is not stored first."""
 
@@ -90,6 +92,9 @@ class Left(NamedTuple):
     lags: int = 0
     freezes: int = 0
     deadlines: int = 0
+
+
+NOTHING_LEFT = Left()
 
 
 class State(NamedTuple):

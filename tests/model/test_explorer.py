@@ -8,24 +8,30 @@ from typing import Any
 
 import pytest
 
-from tests.model import mutants, seeds
+from tests.model import mutants, oracle, seeds
 from tests.model.explore import Explored, explore
-from tests.model.machine import Guard, Machine
-from tests.model.moves import Moves, Rules
-from tests.model.state import Left, State
+from tests.model.machine import Machine
+from tests.model.moves import IN_ORDER, Moves, Rules
+from tests.model.state import NOTHING_LEFT, Left, State
 
 Seed = Callable[[Moves, Left], State]
 
 
 def found(
-    mutant: Any, seed: Seed, left: Left = Left(), *, rules: Rules = Rules(), guard: Guard = Guard.VERSION, **shape: Any
+    mutant: Any,
+    seed: Seed,
+    left: Left = NOTHING_LEFT,
+    *,
+    rules: Rules = IN_ORDER,
+    ends: bool = False,
+    **shape: Any,
 ) -> Explored:
     """Return the first thing that is wrong where a defect is put in after the seed was reached."""
-    start = Moves(Machine(guard=guard, **shape), rules)
+    start = Moves(Machine(**shape), rules)
     state = seed(start, left)
-    moves = Moves(Machine(guard=guard, statuses=start.machine.statuses, **shape), rules)
+    moves = Moves(Machine(statuses=start.machine.statuses, **shape), rules)
     with mutant:
-        explored = explore(moves, state, most=6000)
+        explored = explore(moves, state, rests=(oracle.SAFE, oracle.HARM) if ends else (), most=6000)
     print(explored)
     return explored
 
@@ -61,7 +67,7 @@ DEFECTS: dict[str, tuple[Callable[[], Any], Seed, Left, dict[str, Any], str]] = 
     ),
     "a failed promotion comes back to a Service that leads elsewhere": (
         mutants.name_back_after_weight,
-        seeds.judged,
+        seeds.handed_over,
         Left(losses=1),
         {},
         "",
@@ -70,7 +76,7 @@ DEFECTS: dict[str, tuple[Callable[[], Any], Seed, Left, dict[str, Any], str]] = 
         mutants.rollback_forgotten,
         seeds.judged,
         Left(),
-        {},
+        {"ends": True},
         "never comes to rest",
     ),
     "evidence goes from step to step": (
@@ -80,7 +86,7 @@ DEFECTS: dict[str, tuple[Callable[[], Any], Seed, Left, dict[str, Any], str]] = 
         {"steps": (20, 50)},
         "a promotion starts without proof at the last step's 50%",
     ),
-    "time wakes nobody": (mutants.nobody_wakes, seeds.judged, Left(), {}, "while the spec asks for v2"),
+    "time wakes nobody": (mutants.nobody_wakes, seeds.judged, Left(), {"ends": True}, "while the spec asks for v2"),
     "the status is stored after the writes": (
         nullcontext,
         seeds.judged,

@@ -23,8 +23,8 @@ from lossgate.stats import Verdict
 def writes(draft: Draft) -> tuple[Write, ...]:
     """Return the writes still missing, in order.
 
-    Weight 0 goes first, alone among its peers: nothing may delay it but what it leads to. Then pods, Services and the route, so that what
-    a later write names exists; what is no longer needed goes last.
+    Weight 0 goes first, alone among its peers: nothing may delay it but what it leads to. Then pods, Services and the
+    route, so that what a later write names exists; what is no longer needed goes last.
     """
     weights = list(_weights(draft))
     to_safety = draft.status.phase is Phase.ROLLING_BACK or (
