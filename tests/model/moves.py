@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lossgate.rollout.decision import (
     CreateDeployment,
@@ -25,6 +25,7 @@ from tests.model.state import (
     Service,
     State,
     object_of,
+    with_kind,
 )
 from tests.model.statuses import DEADLINE_SECONDS
 
@@ -96,9 +97,9 @@ class Moves:
         if state.lag is None:
             return state.ask, state.status, state.children
         if state.lag.kind == "rollout":
-            ask, status = state.lag.view  # type: ignore[misc]
+            ask, status = state.lag.view
             return ask, status, state.children
-        return state.ask, state.status, state.children._replace(**{state.lag.kind: state.lag.view})
+        return state.ask, state.status, with_kind(state.children, state.lag.kind, state.lag.view)
 
     def _takes_looks(self, state: State) -> bool:
         return self.machine.turn(*self.view(state)).takes_looks
@@ -112,7 +113,7 @@ class Moves:
         orders = tuple(self.machine.order(write, children, state.children) for write in turn.writes)
         before_loss = state.lag is not None and state.lag.kind == "pods"
         stored = turn.status if turn.status != status else state.status
-        pending = Pending(orders, before_loss, stored) if orders else None
+        pending = Pending(orders, before_loss, status=stored) if orders else None
         if self.rules.status_first or not orders:
             after = state._replace(status=stored, pending=pending and pending._replace(status=None))
         else:
@@ -180,13 +181,13 @@ class Moves:
             return lag
         if kind == "route":
             return None
-        view = Children()._replace(**{kind: lag.view})
+        view = with_kind(Children(), kind, lag.view)
         if kind == "services":
             mine = 0 if which == "digits" else 1
             pair = list(view.services)
             pair[mine] = after.children.services[mine]
             return Lag(kind, tuple(pair))
-        version = self.machine.versions[which]  # type: ignore[index]
+        version = self.machine.versions[which]
         now = [pods for pods in after.children.pods if pods.version == version]
         rest = [pods for pods in view.pods if pods.version != version]
         return Lag(kind, tuple(sorted([*rest, *now])))
@@ -274,7 +275,7 @@ class Moves:
     def _after(self, state: State, seconds: float) -> Move:
         lag = state.lag
         if lag is not None and lag.kind == "rollout":
-            ask, status = lag.view  # type: ignore[misc]
+            ask, status = lag.view
             lag = lag._replace(view=(ask, self.machine.statuses.later(status, seconds)))
         after = state._replace(status=self.machine.statuses.later(state.status, seconds), lag=lag)
         return Move(f"{seconds:.0f} s pass", after)
@@ -293,7 +294,7 @@ class Moves:
                 return f"weights {stable}/{canary}"
 
 
-def _view_of(state: State, kind: str) -> object:
+def _view_of(state: State, kind: str) -> Any:
     return (state.ask, state.status) if kind == "rollout" else getattr(state.children, kind)
 
 
