@@ -8,12 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tests.model import invariants, oracle
+from tests.model.machine import Machine
 from tests.model.moves import Move, Moves
 from tests.model.rest import Rests
-from tests.model.state import Children, Left, State
-from lossgate.api.status import RolloutStatus
-from tests.model.machine import Machine
-from tests.model.state import Ask
+from tests.model.state import Service, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +28,6 @@ class Explored:
     def __str__(self) -> str:
         size = f"{self.states} states, {self.transitions} transitions, {self.decisions} decisions, {self.seconds:.1f} s"
         return f"{size}\n{self.trace}" if self.wrong else size
-
-
-def healthy(moves: Moves) -> State:
-    """Return the world at rest after its first version came to serve."""
-    machine = moves.machine
-    state = State(Ask("v1"), machine.statuses.number(RolloutStatus()), Children(), Left())
-    return rested(moves, state, oracle.NOTHING)
-
-
-def rested(moves: Moves, state: State, shown: str) -> State:
-    """Return where a state ends if nothing breaks."""
-    rests = Rests(moves, shown)
-    for _ in range(1000):
-        move = rests.next(state)
-        if move is None:
-            return state
-        state = move.state
-    raise AssertionError("never comes to rest")
 
 
 def explore(
@@ -127,5 +107,5 @@ def picture(machine: Machine, state: State) -> str:
     return f"{asked} | status {status.phase}{weight} | {route} | {services} | pods {pods}"
 
 
-def _is_listed(service: object) -> bool:
-    return getattr(service, "listed", None) == getattr(service, "selected", None)
+def _is_listed(service: Service) -> bool:
+    return service.listed == service.selected

@@ -73,6 +73,8 @@ def _of_weight(machine: Machine, state: State, canary: int, *, before_loss: bool
     ready = {pods.version: pods.ready for pods in state.children.pods}
     if not ready.get(service.selected):
         return f"the share of {service.selected} is raised, which has no ready pod"
+    if raised == CANARY and service.listed != service.selected:
+        return f"the share of {service.selected} is raised, while its Service lists pods of {service.listed}"
     return None
 
 

@@ -221,9 +221,9 @@ class Machine:
         views = [state.children.route]
         statuses = [state.status]
         if state.lag is not None and state.lag.kind == "route":
-            views.append(state.lag.view)  # type: ignore[arg-type]
+            views.append(state.lag.view)
         if state.lag is not None and state.lag.kind == "rollout":
-            statuses.append(state.lag.view[1])  # type: ignore[index]
+            statuses.append(state.lag.view[1])
         used = {route.generation for route in views if route} | set(map(self.statuses.route_generation, statuses))
         ranks = {generation: rank for rank, generation in enumerate(sorted(used - {0}), start=1)}
         if all(generation == rank for generation, rank in ranks.items()):
@@ -240,8 +240,8 @@ class Machine:
 
         lag = state.lag
         if lag is not None and lag.kind == "route":
-            lag = lag._replace(view=route(lag.view))  # type: ignore[arg-type]
+            lag = lag._replace(view=route(lag.view))
         if lag is not None and lag.kind == "rollout":
-            lag = lag._replace(view=(lag.view[0], status(lag.view[1])))  # type: ignore[index]
+            lag = lag._replace(view=(lag.view[0], status(lag.view[1])))
         children = state.children._replace(route=route(state.children.route))
         return state._replace(children=children, status=status(state.status), lag=lag)

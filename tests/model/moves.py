@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lossgate.rollout.decision import (
     CreateDeployment,
@@ -14,7 +14,7 @@ from lossgate.rollout.decision import (
     Write,
 )
 from tests.model import invariants, oracle
-from tests.model.machine import Machine
+from tests.model.machine import Machine, Turn
 from tests.model.state import (
     Ask,
     Children,
@@ -25,6 +25,7 @@ from tests.model.state import (
     Service,
     State,
     object_of,
+    with_kind,
 )
 from tests.model.statuses import DEADLINE_SECONDS
 
@@ -44,12 +45,17 @@ class Rules(NamedTuple):
     status_needs_version: bool = True
     unchanged_status_is_checked: bool = True
     """Whether a decision that changes nothing of the status must still show that it was made on the present one."""
+    takeover_touches_children: bool = True
+    """Whether a process that takes the lead writes every child once, so that what was seen before is out of date."""
+
+
+IN_ORDER = Rules()
 
 
 class Moves:
     """The moves of one machine under given rules."""
 
-    def __init__(self, machine: Machine, rules: Rules = Rules()) -> None:
+    def __init__(self, machine: Machine, rules: Rules = IN_ORDER) -> None:
         self.machine = machine
         self.rules = rules
 
@@ -91,9 +97,9 @@ class Moves:
         if state.lag is None:
             return state.ask, state.status, state.children
         if state.lag.kind == "rollout":
-            ask, status = state.lag.view  # type: ignore[misc]
+            ask, status = state.lag.view
             return ask, status, state.children
-        return state.ask, state.status, state.children._replace(**{state.lag.kind: state.lag.view})
+        return state.ask, state.status, with_kind(state.children, state.lag.kind, state.lag.view)
 
     def _takes_looks(self, state: State) -> bool:
         return self.machine.turn(*self.view(state)).takes_looks
@@ -102,18 +108,18 @@ class Moves:
         """The leader observes, decides and stores the status; None where that changes nothing."""
         ask, status, children = self.view(state)
         turn = self.machine.turn(ask, status, children, shown)
-        is_old = (ask, status) != (state.ask, state.status)
-        is_refused = turn.status != status or (self.rules.unchanged_status_is_checked and turn.writes)
-        if is_old and is_refused and self.rules.status_needs_version:
+        if self.rules.status_needs_version and self._is_refused(state, ask, status, turn):
             return None
         orders = tuple(self.machine.order(write, children, state.children) for write in turn.writes)
         before_loss = state.lag is not None and state.lag.kind == "pods"
         stored = turn.status if turn.status != status else state.status
-        pending = Pending(orders, before_loss, stored) if orders else None
+        pending = Pending(orders, before_loss, status=stored) if orders else None
         if self.rules.status_first or not orders:
             after = state._replace(status=stored, pending=pending and pending._replace(status=None))
         else:
             after = state._replace(pending=pending)
+        if self.rules.takeover_touches_children:
+            after = after._replace(frozen=self._touched(state))
         if after == state:
             return None
         wrong = invariants.of_statuses(self.machine, state.ask, state.status, after.status)
@@ -121,6 +127,21 @@ class Moves:
         changed = "stores" if after.status != state.status else "leaves"
         old = f", seeing an old view of the {state.lag.kind}" if state.lag else ""
         return Move(f"the leader decides{looks}{old} and {changed} the status", after, wrong)
+
+    def _is_refused(self, state: State, ask: Ask, status: int, turn: Turn) -> bool:
+        """Return whether the status is refused as made on an old one; where there is none to store, nobody asks."""
+        if turn.status != status:
+            return (ask, status) != (state.ask, state.status)
+        return self.rules.unchanged_status_is_checked and status != state.status and bool(turn.writes)
+
+    def _touched(self, state: State) -> Pending | None:
+        if state.frozen is None or state.frozen.is_overtaken:
+            return state.frozen
+        orders = tuple(
+            order._replace(is_current=order.is_current and self.machine.value(state.children, order.write) is None)
+            for order in state.frozen.orders
+        )
+        return state.frozen._replace(orders=orders, is_overtaken=True)
 
     def write(self, state: State) -> Move:
         """The leader does its next write."""
@@ -160,13 +181,13 @@ class Moves:
             return lag
         if kind == "route":
             return None
-        view = Children()._replace(**{kind: lag.view})
+        view = with_kind(Children(), kind, lag.view)
         if kind == "services":
             mine = 0 if which == "digits" else 1
             pair = list(view.services)
             pair[mine] = after.children.services[mine]
             return Lag(kind, tuple(pair))
-        version = self.machine.versions[which]  # type: ignore[index]
+        version = self.machine.versions[which]
         now = [pods for pods in after.children.pods if pods.version == version]
         rest = [pods for pods in view.pods if pods.version != version]
         return Lag(kind, tuple(sorted([*rest, *now])))
@@ -254,7 +275,7 @@ class Moves:
     def _after(self, state: State, seconds: float) -> Move:
         lag = state.lag
         if lag is not None and lag.kind == "rollout":
-            ask, status = lag.view  # type: ignore[misc]
+            ask, status = lag.view
             lag = lag._replace(view=(ask, self.machine.statuses.later(status, seconds)))
         after = state._replace(status=self.machine.statuses.later(state.status, seconds), lag=lag)
         return Move(f"{seconds:.0f} s pass", after)
@@ -273,7 +294,7 @@ class Moves:
                 return f"weights {stable}/{canary}"
 
 
-def _view_of(state: State, kind: str) -> object:
+def _view_of(state: State, kind: str) -> Any:
     return (state.ask, state.status) if kind == "rollout" else getattr(state.children, kind)
 
 

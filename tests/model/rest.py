@@ -44,9 +44,8 @@ class Rests:
             return moves.write(quiet)
         for move, _ in moves._surroundings(quiet):
             return move
-        for move in (moves.turn(quiet, self._shown), *moves.later(quiet)):
-            if move is None:
-                continue
+        turn = moves.turn(quiet, self._shown)
+        for move in ([turn] if turn else []) + list(moves.later(quiet)):
             move = move._replace(state=machine.normal(move.state))
             if move.state != quiet:
                 return move

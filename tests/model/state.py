@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lossgate.rollout.decision import CreateDeployment, DeleteDeployment, PointService, ScaleDeployment, Write
 
@@ -52,6 +52,17 @@ class Children(NamedTuple):
     route: Route | None = None
 
 
+def with_kind(children: Children, kind: str, view: Any) -> Children:
+    """Return the children with those of one kind as in a view."""
+    match kind:
+        case "pods":
+            return children._replace(pods=view)
+        case "services":
+            return children._replace(services=view)
+        case _:
+            return children._replace(route=view)
+
+
 class Order(NamedTuple):
     """One write that was decided and is not done yet."""
 
@@ -68,6 +79,8 @@ class Pending(NamedTuple):
     orders: tuple[Order, ...]
     before_loss: bool = False
     """Whether pods were lost that it could not know of."""
+    is_overtaken: bool = False
+    """Whether another process took the lead since, and touched every child before it decided anything."""
     status: int | None = None
     """The status that is still to be stored, where it is not stored first."""
 
@@ -77,7 +90,7 @@ class Lag(NamedTuple):
 
     kind: str
     """`rollout`, `pods`, `services` or `route`."""
-    view: object
+    view: Any
     """What it delivered last."""
 
 
@@ -90,6 +103,9 @@ class Left(NamedTuple):
     lags: int = 0
     freezes: int = 0
     deadlines: int = 0
+
+
+NOTHING_LEFT = Left()
 
 
 class State(NamedTuple):
@@ -109,7 +125,7 @@ class State(NamedTuple):
     """Versions whose pods the surroundings took."""
 
 
-def object_of(write: Write) -> tuple[str, object]:
+def object_of(write: Write) -> tuple[str, Any]:
     """Return which object a write changes."""
     match write:
         case CreateDeployment(revision) | ScaleDeployment(revision) | DeleteDeployment(revision):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lossgate.api.reasons import ConditionType, EventReason, Phase, Reason
+from lossgate.rollout.decision import PointService, SetWeights
 from lossgate.rollout.snapshot import HistorySeen
 from tests.rollout.test_decide import condition, phase, reasons, serving
 from tests.rollout.world import World, a_spec
@@ -141,3 +142,31 @@ def test_promotion_by_policy_does_not_claim_safety() -> None:
     told = next(event.message for event in world.events if event.reason is EventReason.PROMOTING)
     assert "onInconclusive" in told
     assert "not worse" not in told
+
+
+def test_service_of_a_replaced_canary_waits_until_no_gateway_sends_requests_to_it() -> None:
+    """A weight of 0 that is stored is not in force yet: the next canary's pods, still starting, would get them."""
+    world = in_first_step()
+    before = world.services["digits-canary"]
+    world.pods_start = False
+    world.edit(a_spec("v3"))
+    world.route_accepted = False
+    world.run(5)
+    assert world.weights == (100, 0)
+    assert world.services["digits-canary"] == before
+    world.route_accepted = True
+    world.run(2)
+    assert world.services["digits-canary"] == world.snapshot().target != before
+
+
+def test_failed_promotion_comes_back_to_a_service_that_leads_to_the_stable_version() -> None:
+    """The stable Service had turned to the new version already: requests would come back to the dead pods."""
+    world = in_first_step()
+    new, old = world.snapshot().target, world.services["digits"]
+    world.command = f"promote {new} once"
+    while world.services["digits"] != new:
+        world.turn()
+    set_pods(world, broken=True)
+    world.writes.clear()
+    world.turn()
+    assert world.writes[:2] == [PointService("digits", old), SetWeights(100, 0)]

@@ -23,21 +23,19 @@ from lossgate.stats import Verdict
 def writes(draft: Draft) -> tuple[Write, ...]:
     """Return the writes still missing, in order.
 
-    Weight 0 goes first, alone among its peers: nothing may delay it. Then pods, Services and the route, so that what
-    a later write names exists; what is no longer needed goes last.
+    Weight 0 goes first, alone among its peers: nothing may delay it but what it leads to. Then pods, Services and the
+    route, so that what a later write names exists; what is no longer needed goes last.
     """
     weights = list(_weights(draft))
     to_safety = draft.status.phase is Phase.ROLLING_BACK or (
         draft.status.canary is not None and draft.canary.weight == 0
     )
     services = list(_services(draft))
-    if not (to_safety and draft.snapshot.route):
+    if not to_safety or draft.snapshot.route is None:
         return (*_pods(draft), *services, *weights, *_leftovers(draft))
-    behind_name = draft.snapshot.stable_service
-    if behind_name is None or behind_name.revision != draft.stable.revision:
-        # It was deleted, or a promotion was taken back: weight 0 would lead to nothing, or still to the canary.
-        return (*services, *weights, *_pods(draft), *_leftovers(draft))
-    return (*weights, *_pods(draft), *services, *_leftovers(draft))
+    back = [write for write in services if _leads_name_back(draft, write)]
+    others = [write for write in services if write not in back]
+    return (*back, *weights, *_pods(draft), *others, *_leftovers(draft))
 
 
 def wanted_replicas(draft: Draft) -> dict[Revision, int]:
@@ -114,7 +112,7 @@ def _pods(draft: Draft) -> Iterator[Write]:
             yield ScaleDeployment(revision, replicas)
 
 
-def _services(draft: Draft) -> Iterator[Write]:
+def _services(draft: Draft) -> Iterator[PointService]:
     """Services exist before a route names them; the stable one moves when all requests are on the new version.
 
     While no canary is tried, its Service leads to the stable version: a tool that resets the weights of a route, often
@@ -136,6 +134,13 @@ def _services(draft: Draft) -> Iterator[Write]:
         yield PointService(names.canary_service(snapshot.name), canary)
 
 
+def _leads_name_back(draft: Draft, write: PointService) -> bool:
+    """Requests come back to the stable Service from a promotion that failed: it must select the stable version then."""
+    seen = draft.snapshot.stable_service
+    is_name = write.service == names.stable_service(draft.snapshot.name)
+    return is_name and seen is not None and seen.revision != write.revision
+
+
 def _revision_behind_name(draft: Draft) -> Revision:
     """The Service with the rollout's own name moves when all requests are on the new version, never back."""
     handing_over = promotion.hands_over(draft) and promotion.is_committed(draft)
@@ -147,11 +152,11 @@ def _revision_behind_name(draft: Draft) -> Revision:
 
 
 def _canary_backend_is_idle(draft: Draft) -> bool:
-    """The canary's Service must not change what it selects while the route still sends requests to it."""
+    """The canary's Service must not change what it selects while a gateway may still send requests to it."""
     route = draft.snapshot.route
     if route is None:
         return draft.snapshot.route_fault is None
-    return route.canary_weight == 0
+    return route.canary_weight == 0 and route.accepted
 
 
 def _weights(draft: Draft) -> Iterator[Write]:
