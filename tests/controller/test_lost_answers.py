@@ -10,6 +10,7 @@ import pytest
 from lossgate.api.reasons import Phase
 from lossgate.controller.kube import JSON, KubeError
 from lossgate.controller.sight import Sight
+from tests.controller import virtual_time
 from tests.controller.cluster import KEY, PLACE, Cluster, a_rollout
 from tests.controller.operator_process import OperatorProcess
 from tests.controller.scene import looks_taken, play, results
@@ -110,3 +111,22 @@ def test_silent_watch_is_noticed_by_what_does_not_come_back() -> None:
     sight.forget(KEY)
     now += 100
     assert sight.blind_seconds() == 0
+
+
+def test_weight_0_is_not_delayed_by_a_rate_limit() -> None:
+    async def scene(cluster: Cluster, process: OperatorProcess) -> None:
+        cluster.apply(a_rollout("v4"))
+        await process.run(lambda: cluster.weights == (80, 20))
+        asked: list[float] = []
+
+        def busy(request: Any) -> KubeError | None:
+            if request.kind != "HTTPRoute":
+                return None
+            asked.append(virtual_time.monotonic())
+            return KubeError(429, "PATCH", "busy", 5.0) if len(asked) < 3 else None
+
+        process.kube.refuse = busy
+        await process.run(lambda: cluster.weights == (100, 0), within_seconds=1200)
+        assert asked[-1] - asked[0] < 2
+
+    play(scene)

@@ -32,7 +32,7 @@ from lossgate.controller.untold import Untold
 from lossgate.controller.workers import NotLeading
 from lossgate.rollout import mending, stored
 from lossgate.rollout.decide import decide
-from lossgate.rollout.decision import Decision, Event, SetWeights
+from lossgate.rollout.decision import Decision, Event, SetWeights, Write
 from lossgate.rollout.snapshot import Obstacle, Snapshot
 from lossgate.rollout.unreadable import refuse_spec
 from lossgate.traffic import routers
@@ -204,7 +204,7 @@ class Reconciler:
             for write in decision.writes:
                 self._must_lead()
                 _log.info("%s/%s: %s", *key, write)
-                await applier.apply(write)
+                await _apply(applier, write)
                 if isinstance(write, SetWeights):
                     self._queue.add(key)
         except Refused as refused:
@@ -290,3 +290,18 @@ def _said(body: Mapping[str, Any]) -> Obstacle | None:
         if condition["type"] == ConditionType.STALLED and condition["reason"] in REFUSALS:
             return Obstacle(Reason(condition["reason"]), condition["message"])
     return None
+
+
+async def _apply(applier: Applier, write: Write) -> None:
+    """Carry out a write; taking all requests from a canary is tried again as soon as may be, whatever the server asks.
+
+    Raises:
+        Refused: A person must act.
+        KubeError: It may work the next time.
+    """
+    try:
+        await applier.apply(write)
+    except KubeError as error:
+        if isinstance(write, SetWeights) and write.canary == 0:
+            error.retry_after_seconds = 0.0
+        raise
