@@ -103,10 +103,10 @@ class Reason(StrEnum):
     message has the URL and what came."""
     PARTIAL_DATA = "PartialData"
     """Prometheus says or shows that its answer is not the whole truth. The look is dropped. See the stores behind
-    it, and whether all counters come from the same pods."""
+    it, whether it lost data or several replicas answer in turn, and whether all counters come from the same pods."""
     STALE_SAMPLES = "StaleSamples"
-    """No sample came lately, or the server's clock is behind. See whether the pods are scraped; raise `loss.settle`
-    to the scrape interval and 15s."""
+    """No sample came lately, or the clocks of Prometheus and operator disagree. See whether the pods are scraped; raise
+    `loss.settle` to the scrape interval and 15s; synchronise the clocks of the nodes."""
     AMBIGUOUS_SERIES = "AmbiguousSeries"
     """The series of the two versions cannot be told apart. Relabel them from the pod label `lossgate.io/revision`."""
     COUNTERS_WENT_BACK = "CountersWentBack"
