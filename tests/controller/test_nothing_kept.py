@@ -121,7 +121,7 @@ def test_deleted_unseen_by_any_watch_is_found_at_the_next_write_and_forgotten() 
         cluster.on_rollout = None
         cluster.storage.remove(PLACE)
         process.reconciler._queue.add(KEY)
-        process.reconciler._rollouts[KEY]["spec"]["model"]["version"] = "v2"  # type: ignore[index]
+        process.reconciler._rollouts[KEY]["spec"]["model"]["version"] = "v2"
         await process.rest(5.0)
         assert not process.reconciler.knows(KEY)
         assert series(process) == []
