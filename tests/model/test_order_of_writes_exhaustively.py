@@ -22,6 +22,7 @@ LARGER: dict[str, tuple[Seed, Left, dict[str, Any]]] = {
     "two steps": (seeds.started, Left(lags=1, freezes=1), {"steps": (20, 50)}),
     "two pods": (seeds.started, Left(lags=1, losses=1), {"replicas": 2}),
     "pods lost twice, and a deadline": (seeds.started, Left(losses=2, deadlines=1), {}),
+    "pods lost": (seeds.started, Left(losses=1), {}),
     "frozen while pods are lost": (seeds.judged, Left(losses=1, freezes=1), {}),
     "minds changed twice": (seeds.started, Left(actions=(*_MINDS, "v2"), edits=2), {}),
     "minds changed, seen late": (seeds.started, Left(actions=_MINDS, edits=1, lags=1), {}),
