@@ -30,8 +30,6 @@ DISTURBED: dict[str, tuple[Seed, Left]] = {
     "a death after any write, by a process that is late in seeing it": (seeds.started, Left(lags=1)),
     "a leader that is frozen and wakes": (seeds.started, Left(freezes=1)),
     "pods that are lost in the middle of a promotion": (seeds.handed_over, Left(losses=1)),
-    "a changed mind": (seeds.judged, Left(actions=("v3",), edits=1)),
-    "an abort": (seeds.judged, Left(actions=("abort",), edits=1)),
 }
 
 

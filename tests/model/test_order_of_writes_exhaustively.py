@@ -24,6 +24,8 @@ LARGER: dict[str, tuple[Seed, Left, dict[str, Any]]] = {
     "pods lost twice, and a deadline": (seeds.started, Left(losses=2, deadlines=1), {}),
     "pods lost": (seeds.started, Left(losses=1), {}),
     "frozen while pods are lost": (seeds.judged, Left(losses=1, freezes=1), {}),
+    "a changed mind": (seeds.judged, Left(actions=("v3",), edits=1), {}),
+    "an abort": (seeds.judged, Left(actions=("abort",), edits=1), {}),
     "minds changed twice": (seeds.started, Left(actions=(*_MINDS, "v2"), edits=2), {}),
     "minds changed, seen late": (seeds.started, Left(actions=_MINDS, edits=1, lags=1), {}),
     "minds changed, and no Deployment kept": (seeds.judged, Left(actions=_MINDS, edits=1), {"history_limit": 0}),
