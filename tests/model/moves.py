@@ -46,7 +46,8 @@ class Rules(NamedTuple):
     unchanged_status_is_checked: bool = True
     """Whether a decision that changes nothing of the status must still show that it was made on the present one."""
     takeover_touches_children: bool = True
-    """Whether a process that takes the lead writes every child once, so that what was seen before is out of date."""
+    """Whether a process that takes the lead writes every child once: what others saw before is out of date from then
+    on, and it sees itself what the last leader wrote."""
 
 
 IN_ORDER = Rules()
@@ -77,7 +78,8 @@ class Moves:
         else:
             move = self.write(state)
             yield move
-            yield from self._missed(move, state, object_of(state.pending.orders[0].write)[0])
+            if not self.rules.takeover_touches_children:
+                yield from self._missed(move, state, object_of(state.pending.orders[0].write)[0])
             yield Move("the leader dies; the next one starts", state._replace(pending=None))
             if state.left.freezes and state.frozen is None:
                 left = state.left._replace(freezes=state.left.freezes - 1)

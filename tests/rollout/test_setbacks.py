@@ -170,3 +170,17 @@ def test_failed_promotion_comes_back_to_a_service_that_leads_to_the_stable_versi
     world.writes.clear()
     world.turn()
     assert world.writes[:2] == [PointService("digits", old), SetWeights(100, 0)]
+
+
+def test_share_that_was_decided_is_not_written_to_pods_that_were_lost_since() -> None:
+    """The process died between status and route, and then all pods of both versions: nothing is ready for the share."""
+    world = in_first_step()
+    set_pods(world, broken=True)
+    world.broken.add(world.services["digits"])
+    world._resize(world.deployments[world.services["digits"]])
+    world._set_route((100, 0))
+    world.turn()
+    assert world.weights == (100, 0)
+    set_pods(world, broken=False)
+    world.turn()
+    assert world.weights == (80, 20)

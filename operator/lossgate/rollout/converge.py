@@ -178,6 +178,13 @@ def _weights(draft: Draft) -> Iterator[Write]:
     away_from_canary = route is not None and canary < route.canary_weight
     if away_from_canary and not has_stable_pods and snapshot.replicas > 0:
         return
+    if (
+        route is not None
+        and status.canary
+        and canary > route.canary_weight
+        and not snapshot.ready(draft.canary.revision)
+    ):
+        return  # decided while it had pods, and not written since
     if not routes.may_write(draft, canary):
         return
     yield SetWeights(100 - canary, canary)
