@@ -62,6 +62,8 @@ images: $(VENV)/.ready ## Build the operator's and the model's images
 
 reference: crd ## Generate docs/reference and the chart's README from what they describe
 	$(BIN)/python -m tests.docs.reference docs/reference
+	$(BIN)/python -m tests.rollout.truth_table --write
+	$(BIN)/python -m tests.rollout.spec_edits --write
 	$(BIN)/python -m tests.chart.readme --write
 
 crd: $(VENV)/.ready ## Generate the CRD from the typed models
