@@ -168,9 +168,12 @@ def _size_zero() -> World:
 
 
 def _returning_committed() -> World:
-    world = situation("promoted")
+    world = give(situation("promoted"), Verb.ROLLBACK)
+    while world.weights != (0, 100):
+        world.now += 1.0
+        world.turn()
     world.route_accepted = False
-    return give(world, Verb.ROLLBACK).run(3)
+    return world.run(3)
 
 
 def _rolling_back_after_harm() -> World:
