@@ -9,7 +9,7 @@ from e2e.door import Door
 from lossgate.api import names
 from tests.faults.proxy import Seen
 
-__all__ = ["is_write", "named"]
+__all__ = ["is_write", "named", "state"]
 
 JSON = dict[str, Any]
 _BESIDES = ("/events", "/leases")
@@ -21,7 +21,7 @@ def is_write(seen: Seen) -> bool:
 
 
 def named(door: Door, seen: Seen, roles: Mapping[str, str]) -> str:
-    """Return what a write that was just carried out made true; looks and counts of pods make no other name.
+    """Return what a write that was just carried out made true.
 
     Args:
         door: Where the object is read.
@@ -30,10 +30,14 @@ def named(door: Door, seen: Seen, roles: Mapping[str, str]) -> str:
     """
     path = seen.path.removesuffix("/status")
     if seen.method == "DELETE":
-        return f"{roles.get(path.rpartition('/')[2], '?')} is deleted"
+        return f"{roles[path.rpartition('/')[2]]} is deleted"
     if seen.method == "POST":
-        return f"{path.rpartition('/')[2]} is created"
-    body = door.get(path)
+        return f"one of the {path.rpartition('/')[2]} is created"
+    return state(door.get(path), roles)
+
+
+def state(body: JSON, roles: Mapping[str, str]) -> str:
+    """Return what is true of a ModelRollout or a child; looks, counts of pods and annotations make no difference."""
     match body["kind"]:
         case "Deployment":
             return f"{roles[body['metadata']['name']]} has {body['spec']['replicas']} pods"
