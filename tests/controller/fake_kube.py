@@ -102,7 +102,10 @@ class FakeKube(Kube):
 
     async def patch(self, kind: str, namespace: str, name: str, changes: Mapping[str, Any]) -> JSON:
         request = await self._arrive("PATCH", kind, name, changes)
+        asked_version = changes.get("metadata", {}).get("resourceVersion")
         present = self._present(kind, namespace, name)
+        if asked_version is not None:
+            self._current(kind, namespace, name, dict(changes))
         merged = _merged(present, changes)
         return self._done(request, self._store(present, merged))
 
@@ -125,9 +128,15 @@ class FakeKube(Kube):
         present = self._current(names.KIND, metadata["namespace"], metadata["name"], body)
         return self._done(request, self._store(present, {**present, "status": body["status"]}))
 
-    async def delete(self, kind: str, namespace: str, name: str) -> None:
-        request = await self._arrive("DELETE", kind, name)
-        if (kind, namespace, name) in self.storage.objects:
+    async def delete(
+        self, kind: str, namespace: str, name: str, preconditions: Mapping[str, str] | None = None
+    ) -> None:
+        request = await self._arrive("DELETE", kind, name, preconditions)
+        present = self.storage.objects.get((kind, namespace, name))
+        if present is not None:
+            for field_name, value in (preconditions or {}).items():
+                if present["metadata"][field_name] != value:
+                    raise KubeError(409, "DELETE", f"Precondition failed: {field_name}")
             self.storage.remove((kind, namespace, name))
         self._done(request, {})
 
@@ -155,11 +164,19 @@ class FakeKube(Kube):
         return present
 
     def _store(self, present: JSON, wanted: JSON) -> JSON:
-        """A write without change makes no new version; a changed spec makes a new generation."""
+        """A write without change makes no new version; a changed spec makes a new generation.
+
+        So do a Deployment's annotations, as on a real server.
+        """
         if wanted == present:
             return copy.deepcopy(present)
-        generation = present["metadata"]["generation"] + (wanted.get("spec") != present.get("spec"))
-        return self.storage.put({**wanted, "metadata": {**present["metadata"], "generation": generation}})
+        annotations = {name: body["metadata"].get("annotations") for name, body in (("old", present), ("new", wanted))}
+        is_edited = wanted.get("spec") != present.get("spec")
+        is_edited |= wanted["kind"] == "Deployment" and annotations["old"] != annotations["new"]
+        metadata = {**present["metadata"], "generation": present["metadata"]["generation"] + is_edited}
+        if annotations["new"] is not None:
+            metadata["annotations"] = annotations["new"]
+        return self.storage.put({**wanted, "metadata": metadata})
 
     def _done(self, request: Request, stored: JSON) -> JSON:
         if self.dies_after(request):
@@ -182,7 +199,7 @@ def json_patched(document: JSON, operations: Sequence[JSON]) -> JSON | None:
             parent = parent[int(step)] if isinstance(parent, list) else parent[step]
         match operation["op"]:
             case "test":
-                if parent[last] != operation["value"]:
+                if parent.get(last) != operation["value"]:
                     return None
             case "add":
                 parent[last] = operation["value"]

@@ -37,11 +37,13 @@ class OperatorProcess:
         allowed: tuple[str, ...] = (),
         settings: Settings | None = None,
         source: MetricSource | None = None,
+        kube: FakeKube | None = None,
     ) -> None:
         self.cluster = cluster
-        self.kube = FakeKube(cluster.storage)
+        self.kube = kube or FakeKube(cluster.storage)
         self.metrics = OperatorMetrics()
         self.queue = WorkQueue(virtual_time.unix)
+        self.lease = self._lease()
         self.leads = True
         self._indices: dict[str, dict[Key, list[JSON]]] = {kind: {} for kind in CHILD_KINDS}
         self._children = Children(self._indices)
@@ -55,7 +57,7 @@ class OperatorProcess:
             Observer(self._children, source or cluster.source, settings, accesses),
             GuardrailWatch(cluster.numbers, self._children, accesses, self.queue.add),
             self.queue,
-            self._lease(),
+            self.lease,
             EventRecorder(self.kube, "pod-1", virtual_time.monotonic),
             self.metrics,
             virtual_time.unix,

@@ -201,4 +201,43 @@ def test_deployment_that_somebody_else_scales_is_not_fought_over_at_full_speed()
 
     play(scene)
 
+
+@pytest.mark.parametrize("seconds", [0, 5])
+def test_obstacle_outlives_the_process_that_met_it(seconds: float) -> None:
+    async def scene(cluster: Cluster, process: OperatorProcess) -> None:
+        def refuse(request: Request) -> KubeError | None:
+            is_new = (request.method, request.kind) == ("POST", "Deployment")
+            return KubeError(422, "POST Deployment", "image: Required value") if is_new else None
+
+        process.kube.refuse = refuse
+        cluster.apply(a_rollout("v2"))
+        await process.run(lambda: stalled(cluster) is not None)
+        await process.rest(seconds)
+        said, told = stalled(cluster), list(cluster.storage.of_kind("Event"))
+        successor = OperatorProcess(cluster)
+        successor.kube.refuse = refuse
+        successor.start()
+        await successor.rest(40)
+        assert stalled(cluster) == said
+        assert list(cluster.storage.of_kind("Event")) == told
+        statuses = [request.body["status"] for request in successor.kube.requests if request.method == "PUT"]
+        assert all("Stalled" in str(status["conditions"]) for status in statuses), "not for one turn does it seem well"
+
+    play(scene)
+
+
+def test_obstacle_that_was_mended_while_nobody_ran_is_gone_soon() -> None:
+    async def scene(cluster: Cluster, process: OperatorProcess) -> None:
+        process.kube.refuse = lambda request: (
+            KubeError(422, "POST Deployment", "image: Required value")
+            if (request.method, request.kind) == ("POST", "Deployment")
+            else None
+        )
+        cluster.apply(a_rollout("v2"))
+        await process.run(lambda: stalled(cluster) is not None)
+        successor = OperatorProcess(cluster)
+        successor.start()
+        await successor.run(lambda: stalled(cluster) is None, within_seconds=5)
+        assert cluster.replicas()["v2"] >= 1
+
     play(scene)

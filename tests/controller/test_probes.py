@@ -17,6 +17,7 @@ class Process:
     started: bool = True
     overdue_seconds: float = 0.0
     alive: bool = True
+    delay: str | None = None
 
     async def ask(self, path: str) -> tuple[int, str]:
         timeout = aiohttp.ClientTimeout(total=10)
@@ -37,7 +38,8 @@ async def process() -> AsyncIterator[Process]:
         metrics,
         overdue_seconds=lambda: process.overdue_seconds,
         has_started=lambda: process.started,
-        is_alive=lambda: process.alive,
+        illness=lambda: None if process.alive else "a task that must run for ever has ended",
+        delay=lambda: process.delay,
     )
     await probes.start()
     yield process
@@ -81,4 +83,10 @@ async def test_metrics_can_be_scraped(process: Process) -> None:
 
 
 async def test_stopping_what_was_never_started_is_no_error() -> None:
-    await Probes(0, OperatorMetrics(), lambda: 0.0, lambda: True, lambda: True).stop()
+    await Probes(0, OperatorMetrics(), lambda: 0.0, lambda: True, lambda: None).stop()
+
+
+async def test_process_that_is_late_is_not_ready_and_is_left_alive(process: Process) -> None:
+    process.delay = "a turn has taken 70 s"
+    assert (await process.ask("/healthz"))[0] == 200
+    assert await process.ask("/readyz") == (503, "a turn has taken 70 s\n")

@@ -14,6 +14,7 @@ import pytest
 from lossgate.api.reasons import Reason
 from lossgate.measure import session
 from lossgate.measure.access import Access
+from lossgate.measure.envelope import MANY_SERIES
 from lossgate.measure.errors import EvidenceIncomplete, MeasurementError, SamplesStale, SourceUnavailable
 from lossgate.measure.prometheus import QUERIES_AT_ONCE_PER_URL, PrometheusSource
 from lossgate.measure.source import ArmLook, Flaw, LookAnswer, Missing, NonFiniteSum
@@ -245,11 +246,10 @@ async def test_a_clock_that_is_behind_makes_the_look_too_early(source: Prometheu
     assert "30 s behind" in error.what
 
 
-async def test_an_answer_without_end_is_cut_off(source: PrometheusSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "MAX_ANSWER_BYTES", 100_000)
-    error = await failure(source, Answer(200, b" " * 200_000))
+async def test_an_answer_without_end_is_cut_off(source: PrometheusSource) -> None:
+    error = await failure(source, Answer(200, b" " * (MANY_SERIES.max_bytes + 1)))
     assert isinstance(error, EvidenceIncomplete)
-    assert "larger than 100000 bytes" in error.what
+    assert f"larger than {MANY_SERIES.max_bytes} bytes" in error.what
 
 
 async def test_passwords_in_urls_are_not_shown(source: PrometheusSource) -> None:

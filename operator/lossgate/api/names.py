@@ -25,6 +25,8 @@ MANAGED_BY = {"app.kubernetes.io/managed-by": "lossgate"}
 ANNOTATION_MODEL_VERSION = "lossgate.io/model-version"
 ANNOTATION_COMMAND = "lossgate.io/command"
 ANNOTATION_SKIP_ANALYSIS = "lossgate.io/skip-analysis"
+ANNOTATION_TAKEN_OVER = "lossgate.io/taken-over"
+ANNOTATION_PROCESS = "lossgate.io/process"
 ENV_REVISION = "LOSSGATE_REVISION"
 ENV_MODEL_VERSION = "LOSSGATE_MODEL_VERSION"
 

@@ -369,6 +369,9 @@ class RolloutStatus(_Part):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     """The guardrails in the step that is being judged."""
+    taken_over: str | None = None
+    """The term of leadership that took this object over from an operator that did not end in good order: what that one
+    still writes has no effect."""
     history: tuple[HistoryEntry, ...] = ()
     """The last rollouts that ended, newest last."""
     conditions: tuple[Condition, ...] = Field(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 import click
 import urllib3
 
-from lossgate.api import names
+from lossgate.api import names, refusal
 from lossgate.cli.exits import Unavailable
 
 REQUEST_TIMEOUT_SECONDS = 10.0
@@ -122,7 +121,8 @@ class Cluster:
         return answer
 
     def _words(self, what: str, error: Any) -> str:
-        said, where = _message(error), f"in namespace {self.namespace}"
+        said = refusal.in_words(error.body, error.status, error.reason)
+        where = f"in namespace {self.namespace}"
         match int(error.status or 0):
             case 401:
                 return f"cannot {what} {where}: the credentials of the kubeconfig are not accepted"
@@ -133,16 +133,6 @@ class Cluster:
             case 404:
                 return f"cannot {what}: the cluster knows no {names.PLURAL}; is lossgate installed there?"
         return f"cannot {what} {where}: {said}"
-
-
-def _message(error: Any) -> str:
-    try:
-        status = json.loads(error.body or "")
-    except ValueError:
-        status = None
-    if isinstance(status, Mapping) and status.get("message"):
-        return str(status["message"])
-    return f"HTTP {error.status} {error.reason}"
 
 
 def _is_in_pod() -> bool:

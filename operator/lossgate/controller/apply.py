@@ -9,7 +9,9 @@ from lossgate.api import names
 from lossgate.api.owner import Owner
 from lossgate.api.reasons import Reason
 from lossgate.api.spec import RolloutSpec
+from lossgate.controller import preconditions
 from lossgate.controller.kube import Kube, KubeError
+from lossgate.controller.preconditions import Seen
 from lossgate.rollout.decision import (
     CreateDeployment,
     DeleteDeployment,
@@ -18,9 +20,23 @@ from lossgate.rollout.decision import (
     SetWeights,
     Write,
 )
-from lossgate.rollout.snapshot import Obstacle, Snapshot
+from lossgate.rollout.snapshot import Obstacle
 from lossgate.traffic.router import CreateRoute, MergeRoute, PatchRoute, Router, RouteWrite
 from lossgate.workload import deployment, service
+
+Operations = Sequence[dict[str, Any]]
+"""A JSON patch (RFC 6902)."""
+
+REFUSALS = frozenset(
+    {
+        Reason.TEMPLATE_INVALID,
+        Reason.INVALID_SPEC,
+        Reason.ROUTE_NOT_FOUND,
+        Reason.BACKEND_CONFLICT,
+        Reason.INSUFFICIENT_CAPACITY,
+    }
+)
+"""Reasons of what the API server refuses."""
 
 
 class Refused(Exception):
@@ -39,20 +55,21 @@ class Applier:
         kube: Kube,
         owner: Owner,
         spec: RolloutSpec,
-        snapshot: Snapshot,
+        seen: Seen,
         router: Router,
         route: Mapping[str, Any] | None,
         wrote: Callable[[Mapping[str, Any]], None],
     ) -> None:
         """Prepare writes for an owner.
 
-        `route` is the HTTPRoute that the decision was made on; `wrote` is told every child as the API server stored it.
+        `seen` are the children and `route` the HTTPRoute that the decision was made on; `wrote` is told every child
+        as the API server has it.
         """
         self._kube = kube
         self._wrote = wrote
         self._owner = owner
         self._spec = spec
-        self._snapshot = snapshot
+        self._seen = seen
         self._router = router
         self._route = route
 
@@ -68,49 +85,31 @@ class Applier:
                 body = deployment.manifest(self._owner, self._spec, revision, replicas)
                 await self._create(body, Reason.TEMPLATE_INVALID)
             case ScaleDeployment(revision, replicas):
-                await self._patch("Deployment", revision, self._size(replicas))
+                seen, deadline = self._seen["Deployment", revision], self._spec.progress_deadline_seconds
+                await self._patch("Deployment", seen, preconditions.size(seen, replicas, deadline))
             case DeleteDeployment(revision):
-                await self._kube.delete("Deployment", self._owner.namespace, revision)
+                met = preconditions.deletion(self._seen["Deployment", revision])
+                await self._kube.delete("Deployment", self._owner.namespace, revision, met)
             case PointService(name, revision):
                 await self._point(name, service.manifest(self._owner, self._spec.service, name, revision))
             case SetWeights(stable, canary):
                 await self._set_weights(self._router.write(self._route, stable, canary))
 
-    def _size(self, replicas: int) -> dict[str, Any]:
-        return {"spec": {"replicas": replicas, "progressDeadlineSeconds": self._spec.progress_deadline_seconds}}
-
     async def _point(self, name: str, body: dict[str, Any]) -> None:
-        stable = name == names.stable_service(self._owner.name)
-        seen = self._snapshot.stable_service if stable else self._snapshot.canary_service
+        seen = self._seen.get(("Service", name))
         if seen is None:
             await self._create(body, Reason.INVALID_SPEC)
         else:
-            await self._patch("Service", name, {"spec": body["spec"]})
+            await self._patch("Service", seen, preconditions.spec(seen, body["spec"]))
 
     async def _set_weights(self, write: RouteWrite | None) -> None:
         match write:
             case CreateRoute(body):
                 await self._create(body, Reason.ROUTE_NOT_FOUND)
-            case MergeRoute(changes):
-                await self._patch("HTTPRoute", self._router.route_name, changes)
-            case PatchRoute(operations):
-                await self._patch_route(operations)
-
-    async def _patch_route(self, operations: Sequence[dict[str, Any]]) -> None:
-        """Change somebody else's route as it was seen; when it is another by now, the decision is made again on it."""
-        namespace, name = self._owner.namespace, self._router.route_name
-        try:
-            self._wrote(await self._kube.json_patch("HTTPRoute", namespace, name, operations))
-        except KubeError as error:
-            if error.status in (400, 403):
-                raise _refused_route(name, error) from error
-            if error.status not in (409, 422):
-                raise
-            present = await self._kube.get("HTTPRoute", namespace, name)
-            if error.status == 422 and _version(present) == _version(self._route):
-                raise _refused_route(name, error) from error
-            self._wrote(present)
-            raise KubeError(409, f"PATCH HTTPRoute {namespace}/{name}", "it was changed meanwhile") from error
+            case MergeRoute(changes) if self._route is not None:
+                await self._patch("HTTPRoute", self._route, preconditions.spec(self._route, changes["spec"]))
+            case PatchRoute(operations) if self._route is not None:
+                await self._patch("HTTPRoute", self._route, operations)
 
     async def _create(self, body: dict[str, Any], invalid: Reason) -> None:
         try:
@@ -127,24 +126,39 @@ class Applier:
                 raise
 
     async def _adopt_own(self, body: dict[str, Any]) -> None:
-        """An object of that name exists: ours, and the watch is late, or somebody else's, which is left untouched."""
+        """An object of that name exists: ours, and the watch is late, or somebody else's, which is left untouched.
+
+        Ours is not overwritten: the decision was made without it, and is made again.
+        """
         kind, name = body["kind"], body["metadata"]["name"]
         present = await self._kube.get(kind, self._owner.namespace, name)
         if not self._owner.owns(present):
             raise Refused(Obstacle(Reason.BACKEND_CONFLICT, f"{kind} {name} exists and {_whose(self._owner, present)}"))
-        if kind == "Deployment":
-            self._wrote(present)
-        else:
-            await self._patch(kind, name, {"spec": body["spec"]})
+        self._wrote(present)
+        raise _overtaken("POST", kind, name)
 
-    async def _patch(self, kind: str, name: str, changes: Mapping[str, Any]) -> None:
+    async def _patch(self, kind: str, seen: Mapping[str, Any], changes: dict[str, Any] | Operations) -> None:
+        """Change a child as it was seen; when it is another by now, the decision is made again on it."""
+        namespace, name = self._owner.namespace, seen["metadata"]["name"]
         try:
-            self._wrote(await self._kube.patch(kind, self._owner.namespace, name, changes))
+            if isinstance(changes, dict):
+                self._wrote(await self._kube.patch(kind, namespace, name, changes))
+            else:
+                self._wrote(await self._kube.json_patch(kind, namespace, name, changes))
         except KubeError as error:
-            if error.status not in (400, 403, 422):
-                raise
-            reason = Reason.ROUTE_NOT_FOUND if kind == "HTTPRoute" else Reason.INVALID_SPEC
-            raise Refused(Obstacle(reason, f"{kind} {name} was refused: {error.message}")) from error
+            if error.status in (400, 403):
+                raise _refused(kind, name, error) from error
+            if error.status in (409, 422):
+                present = await self._kube.get(kind, namespace, name)
+                if error.status == 422 and preconditions.is_as_seen(kind, present, seen):
+                    raise _refused(kind, name, error) from error
+                self._wrote(present)
+                raise _overtaken("PATCH", kind, name) from error
+            raise
+
+
+def _overtaken(method: str, kind: str, name: str) -> KubeError:
+    return KubeError(409, f"{method} {kind} {name}", "it was changed meanwhile")
 
 
 def _whose(owner: Owner, body: Mapping[str, Any]) -> str:
@@ -165,9 +179,8 @@ def _whose(owner: Owner, body: Mapping[str, Any]) -> str:
     )
 
 
-def _refused_route(name: str, error: KubeError) -> Refused:
-    return Refused(Obstacle(Reason.ROUTE_NOT_FOUND, f"HTTPRoute {name}: the weights were refused: {error.message}"))
-
-
-def _version(body: Mapping[str, Any] | None) -> str | None:
-    return body["metadata"].get("resourceVersion") if body is not None else None
+def _refused(kind: str, name: str, error: KubeError) -> Refused:
+    if kind == "HTTPRoute":
+        message = f"HTTPRoute {name}: the weights were refused: {error.message}"
+        return Refused(Obstacle(Reason.ROUTE_NOT_FOUND, message))
+    return Refused(Obstacle(Reason.INVALID_SPEC, f"{kind} {name} was refused: {error.message}"))

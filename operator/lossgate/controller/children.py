@@ -62,6 +62,14 @@ class Children:
                 bodies[name] = body
         return [body for body in bodies.values() if kind == "EndpointSlice" or owner.owns(body)]
 
+    def bodies(self, key: Key, owner: Owner) -> dict[tuple[str, str], Body]:
+        """Return a rollout's Deployments and Services by kind and name."""
+        return {
+            (kind, body["metadata"]["name"]): {**body, "kind": kind}
+            for kind in ("Deployment", "Service")
+            for body in self.of(kind, key, owner)
+        }
+
     def deployments(self, key: Key, owner: Owner) -> dict[Revision, DeploymentSeen]:
         """Return the Deployments of all revisions."""
         found = (deployment.seen(body) for body in self.of("Deployment", key, owner))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import aiohttp
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
-from lossgate.api import names
+from lossgate.api import names, refusal
 
 REQUEST_TIMEOUT_SECONDS = 5.0
 """No longer than the Lease's safety time: a write begun while leading has ended before another process may lead."""
@@ -119,14 +118,19 @@ class Kube:
             "PUT", names.KIND, metadata["namespace"], metadata["name"], body, subresource="status"
         )
 
-    async def delete(self, kind: str, namespace: str, name: str) -> None:
-        """Delete an object with everything it owns; no error if it is gone already.
+    async def delete(
+        self, kind: str, namespace: str, name: str, preconditions: Mapping[str, str] | None = None
+    ) -> None:
+        """Delete an object with everything it owns, if its metadata are such; no error if it is gone already.
 
         Raises:
-            KubeError: The server refused or did not answer.
+            KubeError: The object was changed (409), or the server refused or did not answer.
         """
+        options: JSON = {"propagationPolicy": "Background"}
+        if preconditions is not None:
+            options["preconditions"] = dict(preconditions)
         try:
-            await self._request("DELETE", kind, namespace, name, {"propagationPolicy": "Background"})
+            await self._request("DELETE", kind, namespace, name, options)
         except KubeError as error:
             if error.status != 404:
                 raise
@@ -161,7 +165,9 @@ class Kube:
             return _object(self._client.response_deserialize(response, {"2XX": "object"}).data)
         except ApiException as error:
             status = int(error.status or 0)
-            raise KubeError(status, f"{method} {kind} {namespace}/{name}", _reason(error)) from error
+            raise KubeError(
+                status, f"{method} {kind} {namespace}/{name}", refusal.in_words(error.body, error.status, error.reason)
+            ) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise KubeError(0, f"{method} {kind} {namespace}/{name}", f"no answer: {error!r}") from error
         except ValueError as error:
@@ -170,17 +176,6 @@ class Kube:
             raise KubeError(status, f"{method} {kind} {namespace}/{name}", f"no API object came: {error}") from error
         finally:
             self._count(method, kind, status)
-
-
-def _reason(error: ApiException) -> str:
-    """Return the server's own message, if the body is a `metav1.Status`; a proxy in between may send anything."""
-    try:
-        status = json.loads(error.body or "")
-    except ValueError:
-        status = None
-    if isinstance(status, Mapping) and status.get("message"):
-        return str(status["message"])
-    return f"HTTP {error.status} {error.reason}"
 
 
 def _object(answer: object) -> JSON:

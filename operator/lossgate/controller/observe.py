@@ -103,7 +103,7 @@ class Observer:
         try:
             return await self._accesses.ask(snapshot.namespace, snapshot.spec, ask, generated=True)
         except MeasurementError as error:
-            return MeasurementFailed(error.reason, str(error))
+            return MeasurementFailed(error.reason, str(error), error.in_short)
 
     async def _ask(
         self, snapshot: Snapshot, want: HistoryWanted | LooksWanted, now: float, access: Access

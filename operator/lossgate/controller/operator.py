@@ -26,6 +26,7 @@ from lossgate.controller.queue import Key, WorkQueue
 from lossgate.controller.reconciler import Reconciler
 from lossgate.controller.references import References
 from lossgate.controller.settings import Settings
+from lossgate.controller.vitals import Vitals
 from lossgate.controller.workers import Workers
 from lossgate.measure.batching import BatchingSource
 from lossgate.measure.instant import PrometheusInstant
@@ -57,8 +58,14 @@ class Operator:
         self._source: MetricSource | None = None
         self._guardrails: GuardrailWatch | None = None
         self._lease: Lease | None = None
+        self._vitals = Vitals(self._queue, lambda: (*self._workers, *self._renewal))
         self._probes = Probes(
-            settings.http_port, self._metrics, self._queue.overdue_seconds, self._has_started, self._is_alive
+            settings.http_port,
+            self._metrics,
+            self._queue.overdue_seconds,
+            self._has_started,
+            self._vitals.illness,
+            self._vitals.delay,
         )
 
     async def run(self) -> None:
@@ -110,6 +117,7 @@ class Operator:
             self._metrics,
             time.time,
         )
+        self._vitals.reconciler, self._vitals.lease = self._reconciler, self._lease
         workers = Workers(self._queue, self._reconciler, self._metrics, time.time)
         self._workers = [asyncio.create_task(workers.work()) for _ in range(WORKERS)]
         self._renewal = [asyncio.create_task(self._lease.run())]
@@ -130,15 +138,14 @@ class Operator:
     def _has_started(self) -> bool:
         return self._lease is not None and self._lease.has_answered
 
-    def _is_alive(self) -> bool:
-        return not any(task.done() for task in (*self._workers, *self._renewal))
-
     def _led(self, leads: bool) -> None:
         self._metrics.led(leads)
         if leads:
             self._queue.open()
         else:
             self._queue.close()
+            if self._reconciler is not None:
+                self._reconciler.stood_down()
 
     async def _rollout_changed(self, *, event: kopf.RawEvent, namespace: str | None, name: str, **_: Any) -> None:
         if self._reconciler is None:

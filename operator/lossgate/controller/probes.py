@@ -21,11 +21,13 @@ class Probes:
         metrics: OperatorMetrics,
         overdue_seconds: Callable[[], float],
         has_started: Callable[[], bool],
-        is_alive: Callable[[], bool],
+        illness: Callable[[], str | None],
+        delay: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """Prepare the server; `is_alive` tells whether every task that must run for ever still does."""
+        """Prepare the server; `illness` tells what only a restart mends, `delay` what is late and may mend itself."""
         self._port = port
-        self._is_alive = is_alive
+        self._illness = illness
+        self._delay = delay
         self._metrics = metrics
         self._overdue_seconds = overdue_seconds
         self._has_started = has_started
@@ -47,8 +49,9 @@ class Probes:
             await self._runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        if not self._is_alive():
-            return web.Response(status=500, text="a task that must run for ever has ended; see the log\n")
+        illness = self._illness()
+        if illness is not None:
+            return web.Response(status=500, text=f"{illness}\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
@@ -57,6 +60,9 @@ class Probes:
         overdue = self._overdue_seconds()
         if overdue > MAX_OVERDUE_SECONDS:
             return web.Response(status=503, text=f"a look has been due for {overdue:.0f} s and was not taken\n")
+        delay = self._illness() or self._delay()
+        if delay is not None:
+            return web.Response(status=503, text=f"{delay}\n")
         return web.Response(text="ok\n")
 
     async def _scrape(self, _: web.Request) -> web.Response:

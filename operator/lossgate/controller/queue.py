@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,11 +20,12 @@ class Key(NamedTuple):
 class WorkQueue:
     """Keys that are due now or later; adding a key again keeps its earliest time."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._monotonic = monotonic
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, Key]] = []
-        self._active: set[Key] = set()
+        self._active: dict[Key, float] = {}
         self._changed = asyncio.Event()
         self._open = False
 
@@ -38,11 +40,11 @@ class WorkQueue:
 
     def add(self, key: Key, due: float | None = None) -> None:
         """Make a key due at `due` (Unix seconds; now if None), or earlier if it is so already."""
-        time = self._clock() if due is None else due
-        if time >= self._due.get(key, float("inf")):
+        at = self._clock() if due is None else due
+        if at >= self._due.get(key, float("inf")):
             return
-        self._due[key] = time
-        heapq.heappush(self._heap, (time, key))
+        self._due[key] = at
+        heapq.heappush(self._heap, (at, key))
         self._changed.set()
 
     def forget(self, key: Key) -> None:
@@ -63,7 +65,7 @@ class WorkQueue:
 
     def done(self, key: Key) -> None:
         """Say that a key is no longer worked on."""
-        self._active.discard(key)
+        self._active.pop(key, None)
         if key in self._due:
             heapq.heappush(self._heap, (self._due[key], key))
             self._changed.set()
@@ -74,18 +76,22 @@ class WorkQueue:
             return 0.0
         return max(0.0, self._clock() - min(self._due.values()))
 
+    def busy_seconds(self) -> float:
+        """Return how long the key that was taken first, of those not done yet, has been worked on; 0 if none is."""
+        return self._monotonic() - min(self._active.values()) if self._active else 0.0
+
     def _seconds_to_next(self) -> float | None:
         if not self._open:
             return None
         while self._heap:
-            time, key = self._heap[0]
-            if self._due.get(key) == time and key not in self._active:
-                return time - self._clock()
+            at, key = self._heap[0]
+            if self._due.get(key) == at and key not in self._active:
+                return at - self._clock()
             heapq.heappop(self._heap)
         return None
 
     def _take(self) -> Key:
         _, key = heapq.heappop(self._heap)
         del self._due[key]
-        self._active.add(key)
+        self._active[key] = self._monotonic()
         return key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -11,9 +12,11 @@ from pydantic import ValidationError
 
 from lossgate.api.mistakes import in_words
 from lossgate.api.owner import Owner
+from lossgate.api.reasons import ConditionType, Reason
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
-from lossgate.controller.apply import Applier, Refused
+from lossgate.controller import takeover
+from lossgate.controller.apply import REFUSALS, Applier, Refused
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
 from lossgate.controller.guardrails import GuardrailWatch
@@ -26,7 +29,7 @@ from lossgate.controller.routes import RouteReferences
 from lossgate.controller.workers import NotLeading
 from lossgate.rollout.decide import decide
 from lossgate.rollout.decision import Decision, SetWeights
-from lossgate.rollout.snapshot import Obstacle
+from lossgate.rollout.snapshot import Obstacle, Snapshot
 from lossgate.rollout.unreadable import refuse_spec
 from lossgate.traffic import routers
 
@@ -58,9 +61,10 @@ class Reconciler:
         self._metrics = metrics
         self._clock = clock
         self._rollouts: dict[Key, Mapping[str, Any]] = {}
-        self._obstacles: dict[Key, Obstacle] = {}
+        self._obstacles: dict[Key, Obstacle | None] = {}
         self._measure_at: dict[Key, float] = {}
         self._references = RouteReferences()
+        self._unseen: dict[Key, tuple[int, float]] = {}
 
     def saw(self, body: Mapping[str, Any]) -> None:
         """Take note of a ModelRollout as a watch delivered it."""
@@ -69,6 +73,8 @@ class Reconciler:
         is_other = known is None or known["metadata"]["uid"] != body["metadata"]["uid"]
         if is_other and known is not None:
             self.gone(key)  # deleted and created again: what was remembered is another object's
+        if key in self._unseen and resource_version(body) >= self._unseen[key][0]:
+            del self._unseen[key]
         if is_other or known is None or resource_version(body) > resource_version(known):
             self._rollouts[key] = body
             self._wake(self._references.saw(key, body))
@@ -76,13 +82,18 @@ class Reconciler:
 
     def gone(self, key: Key) -> None:
         """Forget a ModelRollout that was deleted; its children go by their owner reference."""
-        for memory in (self._rollouts, self._obstacles, self._measure_at):
+        for memory in (self._rollouts, self._obstacles, self._measure_at, self._unseen):
             memory.pop(key, None)
         self._children.forget(key)
         self._guardrails.forget(key)
         self._queue.forget(key)
         self._metrics.forget(key)
         self._wake(self._references.forget(key))
+
+    def stood_down(self) -> None:
+        """Forget what another leader may find otherwise: when this process leads again, the status says it."""
+        self._obstacles.clear()
+        self._measure_at.clear()
 
     def route_changed(self, namespace: str, name: str, *, is_gone: bool) -> None:
         """Wake the ModelRollouts that use an HTTPRoute, their own or one of the user's."""
@@ -91,6 +102,11 @@ class Reconciler:
             for key in users:
                 self._children.gone("HTTPRoute", key, name)
         self._wake(users)
+
+    def unseen_seconds(self) -> float:
+        """Return for how long the watch has owed a write of our own, the one that it owes longest; 0 if none."""
+        since = min((since for _, since in self._unseen.values()), default=None)
+        return 0.0 if since is None else time.monotonic() - since
 
     def knows(self, key: Key) -> bool:
         """Return whether a ModelRollout of that name is there."""
@@ -129,26 +145,45 @@ class Reconciler:
     async def _reconcile(self, key: Key, body: Mapping[str, Any], spec: RolloutSpec) -> None:
         owner = Owner(key.name, key.namespace, body["metadata"]["uid"])
         router = routers.of(owner, spec)
+        term = await self._take_over(key, owner, body, router.route_name)
         route = self._children.route(key, router.route_name)
         if self._children.route(key, router.route_name) is not route:
             self._queue.add(key)  # somebody was quicker than the watch: this turn sees our write, the next one theirs
         rivals = {other.name for other in self._references.of(key.namespace, router.route_name)} - {key.name}
-        snapshot = self._observer.see(body, spec, self._obstacles.get(key), route, rivals)
+        seen = self._children.bodies(key, owner)
+        known = self._obstacles[key] if key in self._obstacles else _said(body)
+        snapshot = self._observer.see(body, spec, known, route, rivals)
+        snapshot = await self._measured(key, snapshot)
+        decision = decide(snapshot, self._clock())
+        if term is not None:
+            decision = takeover.complete(decision, snapshot, term, owns_route=route is None or owner.owns(route))
+        body = await self._write_status(key, body, decision.status)
+        if not self.knows(key):
+            return
+        self._metrics.show(key, decision.status)
+        self._schedule(key, decision)
+        applier = Applier(self._kube, owner, spec, seen, router, route, partial(self._children.wrote, key))
+        try:
+            obstacle = await self._carry_out(key, decision, applier)
+        finally:
+            for event in decision.events:
+                await self._events.tell(body, event)
+        if self.knows(key):
+            self._obstacles[key] = obstacle
+            if obstacle != known:
+                self._queue.add(key)
+
+    async def _measured(self, key: Key, snapshot: Snapshot) -> Snapshot:
         now = self._clock()
         self._guardrails.start(key, snapshot, now)
         if now >= self._measure_at.get(key, 0.0):
             measurement = await self._observer.measure(snapshot, now)
             if measurement is not None:
                 snapshot = snapshot.measured(measurement)
-        snapshot = snapshot.guarded(await self._guardrails.answers(key))
-        decision = decide(snapshot, self._clock())
-        body = await self._write_status(key, body, decision.status)
-        if not self.knows(key):
-            return
-        self._metrics.show(key, decision.status)
-        self._schedule(key, decision)
-        obstacle = None
-        applier = Applier(self._kube, owner, spec, snapshot, router, route, partial(self._children.wrote, key))
+        return snapshot.guarded(await self._guardrails.answers(key))
+
+    async def _carry_out(self, key: Key, decision: Decision, applier: Applier) -> Obstacle | None:
+        """Do the writes in order, until one is refused; return why."""
         try:
             for write in decision.writes:
                 self._must_lead()
@@ -157,12 +192,20 @@ class Reconciler:
                 if isinstance(write, SetWeights):
                     self._queue.add(key)
         except Refused as refused:
-            obstacle = refused.obstacle
-        finally:
-            for event in decision.events:
-                await self._events.tell(body, event)
-        if self.knows(key) and obstacle != self._obstacles.get(key):
-            self._remember(key, obstacle)
+            return refused.obstacle
+        return None
+
+    async def _take_over(self, key: Key, owner: Owner, body: Mapping[str, Any], route_name: str) -> str | None:
+        """Touch the children in the first turn after a take-over; return the term that the status is to say."""
+        term = self._lease.take_over
+        if term is None or (body.get("status") or {}).get("takenOver") == term:
+            return None
+        children = [(kind, body) for (kind, _), body in self._children.bodies(key, owner).items()]
+        route = self._children.route(key, route_name)
+        if route is not None and owner.owns(route):
+            children.append(("HTTPRoute", route))
+        await takeover.touch(self._kube, key.namespace, children, term, partial(self._children.wrote, key))
+        return term
 
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -178,13 +221,6 @@ class Reconciler:
             self._measure_at[key] = max(decision.measure_at, self._measure_at.get(key, 0.0))
             self._queue.add(key, self._measure_at[key])
 
-    def _remember(self, key: Key, obstacle: Obstacle | None) -> None:
-        if obstacle is None:
-            del self._obstacles[key]
-        else:
-            self._obstacles[key] = obstacle
-        self._queue.add(key)
-
     async def _write_status(self, key: Key, body: Mapping[str, Any], status: RolloutStatus) -> Mapping[str, Any]:
         manifest = status.to_manifest()
         if manifest == body.get("status"):
@@ -194,8 +230,18 @@ class Reconciler:
         known = self._rollouts.get(key)
         if known is not None and resource_version(stored) > resource_version(known):
             self._rollouts[key] = stored
+            self._unseen.setdefault(key, (resource_version(stored), time.monotonic()))
         return stored
 
     def _must_lead(self) -> None:
         if not self._lease.is_held():
             raise NotLeading
+
+
+def _said(body: Mapping[str, Any]) -> Obstacle | None:
+    """Return the refusal that the status tells of, for the first turn of a process: it is not over because of that."""
+    conditions = (body.get("status") or {}).get("conditions") or ()
+    for condition in conditions:
+        if condition["type"] == ConditionType.STALLED and condition["reason"] in REFUSALS:
+            return Obstacle(Reason(condition["reason"]), condition["message"])
+    return None

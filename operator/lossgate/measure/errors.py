@@ -40,6 +40,11 @@ class MeasurementError(Exception):
         self.remedy = remedy
         super().__init__(f"{what} ({question}): {remedy}")
 
+    @property
+    def in_short(self) -> str:
+        """What an event says: all but the query, which is longer than an event may be."""
+        return f"{self.what} ({public_url(self.question.url)}): {self.remedy}; the condition Measured has the query"
+
 
 class SourceUnavailable(MeasurementError):
     """The source was not reached, refused, failed, or what answered is no Prometheus."""
@@ -54,6 +59,11 @@ class NoAccess(SourceUnavailable):
         super().__init__(what, Question(url or "", "not sent", 0.0), remedy)
         address = public_url(url) if url else "no address"
         self.args = (f"{what} ({address}, not asked): {remedy}",)
+
+    @property
+    def in_short(self) -> str:
+        """What an event says: nothing is left out."""
+        return str(self)
 
 
 class AccessDenied(SourceUnavailable):

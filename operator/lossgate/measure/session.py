@@ -19,7 +19,6 @@ from lossgate.measure.envelope import Shape
 from lossgate.measure.errors import EvidenceIncomplete, Question, SamplesStale, SourceUnavailable
 from lossgate.measure.trust import PrivateTrust, context_of
 
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -101,7 +100,7 @@ class CheckedSession(requests.Session):
 
 def _body(response: requests.Response, give_up_at: float, question: Question, shape: Shape) -> bytes:
     """Read piece by piece, since the socket's timeout is for each piece and a trickle would never end."""
-    pieces, size, most = [], 0, min(shape.max_bytes, MAX_ANSWER_BYTES)
+    pieces, size, most = [], 0, shape.max_bytes
     while piece := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         pieces.append(piece)
         size += len(piece)

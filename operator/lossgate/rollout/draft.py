@@ -71,14 +71,14 @@ class Draft:
         weight = self.snapshot.spec.steps[index].weight
         self.set(step=StepStatus(index=index, weight=weight, began=self.now), analysis=Analysis(), guardrails=())
 
-    def hold(self, reason: Reason, message: str) -> None:
+    def hold(self, reason: Reason, message: str, in_short: str = "") -> None:
         """Say that no evidence comes in; told once per reason."""
         before = self.analysis.hold
         same_kind = before is not None and (before.reason in UNREADABLE) == (reason in UNREADABLE)
         since = before.since if before is not None and same_kind else self.now
         if before is None or before.reason is not reason:
             warning = reason is not Reason.NO_BASELINE  # awaited at the start of every rollout
-            self.tell(EventReason.NOT_MEASURED, f"{reason}: {message}", warning=warning)
+            self.tell(EventReason.NOT_MEASURED, f"{reason}: {in_short or message}", warning=warning)
         hold = Hold(reason=reason, since=since, message=message)
         self.set(analysis=self.analysis.model_copy(update={"hold": hold}))
 

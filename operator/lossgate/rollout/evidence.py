@@ -110,7 +110,7 @@ def take_in(draft: Draft) -> Finding:
     """Put the measurement of this moment into the evidence and return what the evidence says."""
     measurement = draft.snapshot.measurement
     if isinstance(measurement, MeasurementFailed):
-        draft.hold(measurement.reason, measurement.message)
+        draft.hold(measurement.reason, measurement.message, measurement.in_short)
     elif isinstance(measurement, HistorySeen) and draft.status.baseline is None:
         _freeze_baseline(draft, measurement)
     elif isinstance(measurement, LooksSeen) and draft.status.baseline is not None:

@@ -140,6 +140,8 @@ class MeasurementFailed:
 
     reason: Reason
     message: str
+    in_short: str = ""
+    """What an event says, where the message is too long for one."""
 
 
 Measurement = LooksSeen | HistorySeen | MeasurementFailed
