@@ -16,8 +16,12 @@ _BESIDES = ("/events", "/leases")
 
 
 def is_write(seen: Seen) -> bool:
-    """Return whether a request changes the rollout or what it owns; events and the Lease are told apart."""
-    return seen.is_write and not any(part in seen.path for part in _BESIDES)
+    """Return whether a request changes the rollout or what it owns.
+
+    Events, the Lease and the marks of a leader that took over change nothing that matters.
+    """
+    is_mark = seen.method == "PATCH" and names.ANNOTATION_TAKEN_OVER.encode() in seen.body
+    return seen.is_write and not is_mark and not any(part in seen.path for part in _BESIDES)
 
 
 def named(door: Door, seen: Seen, roles: Mapping[str, str]) -> str:
