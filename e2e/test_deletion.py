@@ -86,7 +86,7 @@ class Place:
     def delete(self) -> None:
         """Delete all as a person does; nothing holds that up."""
         began = time.monotonic()
-        self._stage.kubectl("delete", "modelrollouts", *PHASES, "--timeout=60s")
+        self._stage.kubectl("delete", "modelrollouts", "--all", "--timeout=60s")
         assert time.monotonic() - began < AT_ONCE_SECONDS
 
     def children(self, owners: Iterable[str] | None = None) -> list[str]:

@@ -202,6 +202,7 @@ def in_turn(lane: Lane, verdict: str, left: SimpleQueue[tuple[str, ...]]) -> dic
         untold = ", ".join(event for event in EVENTS[verdict] if event not in play.events)
         where = f"after all {len(kills)}" if len(kills) > 1 else "".join(kills) or "nowhere"
         found[where] = f"{play.seconds:5.1f} s  {result}" + (f", but never told: {untold}" if untold else "")
+        print(f"{verdict} {where}: {found[where]}", flush=True)
     return found
 
 
