@@ -61,7 +61,8 @@ def _seeded(rollout: Manifest, looks: int, last_end: float, canary_loss: float, 
     assert after.status.analysis is None or after.status.analysis.verdict in ("Harm", "NonInferior", "Continue")
     analysis, step = before.status.analysis, before.status.step
     seeded = status.model_copy(update={"analysis": analysis, "step": step, "baseline": status.baseline})
-    return copy.deepcopy(rollout["status"]) | seeded.to_manifest()
+    merged: Manifest = copy.deepcopy(rollout["status"]) | seeded.to_manifest()
+    return merged
 
 
 def _at_its_beginning(status: RolloutStatus, spec: RolloutSpec, looks: int, last_end: float) -> RolloutStatus:
