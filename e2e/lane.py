@@ -13,7 +13,7 @@ from e2e.door import Door, rollout_path
 from e2e.hindsight import last_end
 from e2e.mortal import Mortal, grant
 from e2e.stage import ROLLOUT, Stage, poll
-from e2e.writes import is_write, named
+from e2e.writes import is_write, named, state
 from lossgate.api import names
 from tests import seeded
 from tests.faults.proxy import Seen
@@ -22,7 +22,7 @@ __all__ = ["AGAIN", "Lane", "Play"]
 
 JSON = dict[str, Any]
 AGAIN = ", again"
-"""Added to the name of a write that made true what was true: a look, or a count of pods."""
+"""Added to the name of a write that made true what was true: a look, a count of pods, a mark of a new leader."""
 NEW, OLD, OLDER = "the new one", "the old one", "an older one"
 _RATE = 60.0
 _WEIGHT = 50
@@ -211,7 +211,7 @@ class Lane:
         """Return the Deployments by revision."""
         query = f"?labelSelector={names.LABEL_ROLLOUT}%3D{ROLLOUT}"
         found = self.door.get(f"/apis/apps/v1/namespaces/{self.stage.namespace}/deployments{query}")
-        return {body["metadata"]["name"]: body for body in found["items"]}
+        return {body["metadata"]["name"]: {**body, "kind": "Deployment"} for body in found["items"]}
 
     def statistics(self) -> JSON:
         """Return what the clients saw."""
@@ -237,10 +237,19 @@ class Lane:
 
     def stored(self) -> list[str]:
         """Return which version of the ModelRollout and its children is stored, but for the status of the latter."""
+        return [
+            f"{body['kind']} {body['metadata']['uid']} {body['metadata'].get('generation')}"
+            + (body["metadata"]["resourceVersion"] if body["kind"] in (names.KIND, "Service") else "")
+            for body in self._bodies()
+        ]
+
+    def standing(self) -> set[str]:
+        """Return what is true of the ModelRollout and its children."""
+        return {state(body, self.roles) for body in self._bodies()}
+
+    def _bodies(self) -> list[JSON]:
         services = [self.child("services", name) for name in (ROLLOUT, names.canary_service(ROLLOUT))]
-        versions = [body["metadata"]["resourceVersion"] for body in (self.door.get(self.path), *services)]
-        bodies = [self.child("httproutes", ROLLOUT), *self.deployments().values()]
-        return [*versions, *(f"{body['metadata']['uid']} {body['metadata']['generation']}" for body in bodies)]
+        return [self.door.get(self.path), *services, self.child("httproutes", ROLLOUT), *self.deployments().values()]
 
     def _pods(self) -> set[str]:
         query = f"?labelSelector={names.LABEL_REVISION}%3D{self.revision(NEW)}"
@@ -269,6 +278,7 @@ class _End:
         self._lane = lane
         self._play = play
         self.pending = pending
+        self._before = lane.standing()
         self.killed = threading.Event()
 
     def answered(self, seen: Seen) -> bool:
@@ -276,7 +286,7 @@ class _End:
         if not is_write(seen) or seen.status >= 400:
             return False
         name = named(self._lane.door, seen, self._lane.roles)
-        if name in self._play.writes:
+        if name in self._before or name in self._play.writes:
             name += AGAIN
         else:
             self._play.writes.append(name)

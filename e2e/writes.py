@@ -9,19 +9,23 @@ from e2e.door import Door
 from lossgate.api import names
 from tests.faults.proxy import Seen
 
-__all__ = ["is_write", "named"]
+__all__ = ["is_write", "named", "state"]
 
 JSON = dict[str, Any]
 _BESIDES = ("/events", "/leases")
 
 
 def is_write(seen: Seen) -> bool:
-    """Return whether a request changes the rollout or what it owns; events and the Lease are told apart."""
-    return seen.is_write and not any(part in seen.path for part in _BESIDES)
+    """Return whether a request changes the rollout or what it owns.
+
+    Events, the Lease and the marks of a leader that took over change nothing that matters.
+    """
+    is_mark = seen.method == "PATCH" and names.ANNOTATION_TAKEN_OVER.encode() in seen.body
+    return seen.is_write and not is_mark and not any(part in seen.path for part in _BESIDES)
 
 
 def named(door: Door, seen: Seen, roles: Mapping[str, str]) -> str:
-    """Return what a write that was just carried out made true; looks and counts of pods make no other name.
+    """Return what a write that was just carried out made true.
 
     Args:
         door: Where the object is read.
@@ -30,10 +34,14 @@ def named(door: Door, seen: Seen, roles: Mapping[str, str]) -> str:
     """
     path = seen.path.removesuffix("/status")
     if seen.method == "DELETE":
-        return f"{roles.get(path.rpartition('/')[2], '?')} is deleted"
+        return f"{roles[path.rpartition('/')[2]]} is deleted"
     if seen.method == "POST":
-        return f"{path.rpartition('/')[2]} is created"
-    body = door.get(path)
+        return f"one of the {path.rpartition('/')[2]} is created"
+    return state(door.get(path), roles)
+
+
+def state(body: JSON, roles: Mapping[str, str]) -> str:
+    """Return what is true of a ModelRollout or a child; looks, counts of pods and annotations make no difference."""
     match body["kind"]:
         case "Deployment":
             return f"{roles[body['metadata']['name']]} has {body['spec']['replicas']} pods"
