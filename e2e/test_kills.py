@@ -200,6 +200,7 @@ def in_turn(lane: Lane, verdict: str, left: SimpleQueue[tuple[str, ...]]) -> dic
             check(lane.play(play, kills), verdict, lane)
             result = "as ever"
         except AssertionError as error:
+            lane.operator.kill()
             result = str(error)
         untold = ", ".join(event for event in EVENTS[verdict] if event not in play.events)
         where = f"after all {len(kills)}" if len(kills) > 1 else "".join(kills) or "nowhere"
