@@ -290,9 +290,9 @@ class _End:
             name += AGAIN
         else:
             self._play.writes.append(name)
-        if not self.pending or name != self.pending[0]:
+        if name not in self.pending:
             return False
-        self.pending.pop(0)
+        self.pending.remove(name)
         self._lane.operator.kill()
         self._play.killed_at.append(time.monotonic())
         self.killed.set()

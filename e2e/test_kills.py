@@ -83,7 +83,9 @@ def check(play: Play, verdict: str, lane: Lane) -> None:
     """What holds wherever operators were killed."""
     assert play.errors == 0, "requests failed"
     assert play.outcome == OUTCOMES[verdict]
-    assert play.writes == list(WRITES[verdict]), "the same writes in the same order"
+    assert set(play.writes) == set(WRITES[verdict]), "the same writes"
+    # The old version's time may run out while no operator runs: it gives up its pods with what else is left to do.
+    assert play.killed_at or play.writes == list(WRITES[verdict]), "in the same order"
     assert len(play.entries) == 1, "decided once"
     assert play.entries[0]["result"] == verdict
     again, analysis = judged_again(lane.door, play.before, play.after), play.after["status"]["analysis"]
@@ -193,11 +195,12 @@ def in_turn(lane: Lane, verdict: str, left: SimpleQueue[tuple[str, ...]]) -> dic
     found = {}
     while not left.empty():
         kills = left.get()
-        play = lane.play(lane.bring(verdict), kills)
+        play = lane.bring(verdict)
         try:
-            check(play, verdict, lane)
+            check(lane.play(play, kills), verdict, lane)
             result = "as ever"
         except AssertionError as error:
+            lane.operator.kill()
             result = str(error)
         untold = ", ".join(event for event in EVENTS[verdict] if event not in play.events)
         where = f"after all {len(kills)}" if len(kills) > 1 else "".join(kills) or "nowhere"
