@@ -21,6 +21,8 @@ WITHOUT_REQUEST = {
     ),
 }
 """Rights that show in no request, and why they are granted all the same."""
+WHEN_THINGS_BREAK = {Right("lossgate.io", "modelrollouts", "get")}
+"""Rights that are used after a conflict, of which a run may have none."""
 MODES = {
     "cluster-wide": (ACCOUNT, ()),
     "namespaced": (account(TEAM_NAMESPACE, "team-lossgate"), (f"watchNamespaces={{{TEAM_NAMESPACE}}}",)),
@@ -62,7 +64,7 @@ def test_every_right_is_used(
     if missing:
         pytest.skip(f"says nothing while {', '.join(sorted(missing))} are not played in the same run")
     every = sum(used.values(), Counter[Right]())
-    unused = (rights["cluster-wide"] | rights["namespaced"]) - set(every) - set(WITHOUT_REQUEST)
+    unused = (rights["cluster-wide"] | rights["namespaced"]) - set(every) - set(WITHOUT_REQUEST) - WHEN_THINGS_BREAK
     assert not unused, f"granted and never used: {', '.join(map(str, sorted(unused)))}"
     needless = set(WITHOUT_REQUEST) & set(every)
     assert not needless, f"used after all, no exception is needed: {needless}"

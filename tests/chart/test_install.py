@@ -26,7 +26,7 @@ ROUTES = ("gateway.networking.k8s.io", "httproutes")
 LEASES = ("coordination.k8s.io", "leases")
 
 NEEDED: list[tuple[str, Resource, str]] = [
-    (USERS, ROLLOUTS, "list watch"),
+    (USERS, ROLLOUTS, "get list watch"),
     (USERS, (*ROLLOUTS, "status"), "update"),
     (USERS, (*ROLLOUTS, "finalizers"), "update"),
     (USERS, DEPLOYMENTS, "get list watch create patch delete"),
@@ -39,7 +39,7 @@ NEEDED: list[tuple[str, Resource, str]] = [
     (HOME, (*LEASES, "", "lossgate"), "get update"),
 ]
 DENIED: list[tuple[str, Resource, str]] = [
-    (USERS, ROLLOUTS, "get create update patch delete"),
+    (USERS, ROLLOUTS, "create update patch delete"),
     (USERS, (*ROLLOUTS, "status"), "get patch"),
     (USERS, ("", "events"), "get list patch update"),
     (USERS, ("events.k8s.io", "events"), "create patch"),

@@ -27,6 +27,8 @@ class End:
     result: str
     looks: int
     canary_labels: int
+    told: tuple[str, ...]
+    """Reasons of the events, in the order in which `kubectl describe` shows them."""
     deaths: int
 
 
@@ -51,6 +53,7 @@ def ended(version: str, dies: Dies) -> End:
             result=last.result,
             looks=last.looks,
             canary_labels=last.labels.canary,
+            told=tuple(event["reason"] for event in cluster.storage.of_kind("Event")),
             deaths=deaths,
         )
 

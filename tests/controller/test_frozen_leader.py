@@ -210,7 +210,7 @@ def test_leader_after_one_that_ended_in_good_order_touches_nothing() -> None:
         successor = OperatorProcess(cluster)
         successor.start()
         await successor.rest(60)
-        assert successor.kube.requests == []
+        assert successor.kube.writes == []
 
     virtual_time.run(scene())
 
@@ -226,7 +226,7 @@ def test_take_over_touches_every_child_once_and_says_so() -> None:
         successor = a_successor(cluster)
         successor.start()
         await successor.rest(60)
-        assert sorted(kinds(successor.kube.requests)) == [
+        assert sorted(kinds(successor.kube.writes)) == [
             ("PATCH", "Deployment"),
             ("PATCH", "HTTPRoute"),
             ("PATCH", "Service"),

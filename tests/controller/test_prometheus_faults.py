@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 import pytest
 
 from lossgate.api.reasons import Reason
-from lossgate.measure import session
+from lossgate.measure import envelope, prometheus, session
 from tests.controller.prometheus_over_http import Fault, Rows, broken
 from tests.controller.prometheus_stage import (
     INTERVAL,
@@ -125,7 +127,8 @@ NO_ANSWER: dict[str, tuple[Fault, Reason, str]] = {
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers are small here, so that one that is too large need not be large."""
-    monkeypatch.setattr(session, "MAX_ANSWER_BYTES", 100_000)
+    small_shape = replace(envelope.MANY_SERIES, max_bytes=100_000)
+    monkeypatch.setattr(prometheus, "open_session", partial(session.open_session, shape=small_shape))
 
 
 @pytest.mark.parametrize("name", NO_ANSWER)

@@ -269,8 +269,7 @@ def test_two_rollouts_in_one_rule_are_told_apart_and_neither_is_judged() -> None
         assert stalled(cluster) is None, "foreign backends are none of our business"
         faces = a_rollout(traffic=REFERENCE)
         faces["metadata"]["name"] = "faces"
-        faces["metadata"] |= {"uid": "uid-faces", "generation": 1, "resourceVersion": "1"}
-        process.reconciler.saw(faces)
+        cluster.storage.new(faces)
         await process.run(lambda: stalled(cluster) is not None, within_seconds=2)
         found = stalled(cluster)
         assert found is not None

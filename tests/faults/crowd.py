@@ -172,9 +172,23 @@ class Crowd:
 
 def _body(seen: Seen) -> JSON:
     try:
-        body: JSON = json.loads(seen.body or b"{}")
+        body: JSON | list[JSON] = json.loads(seen.body or b"{}")
     except ValueError:
         return {}
+    return _outcome(body) if isinstance(body, list) else body
+
+
+def _outcome(operations: list[JSON]) -> JSON:
+    """Return what a JSON patch sets, as a merge patch would."""
+    body: JSON = {}
+    for operation in operations:
+        if operation["op"] == "test":
+            continue
+        *parents, last = operation["path"].lstrip("/").split("/")
+        part = body
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[last] = operation.get("value")
     return body
 
 

@@ -169,4 +169,4 @@ def test_leader_survives_every_fault_of_one_renewal(stage: Stage) -> None:
     stage.reach("Healthy")
     assert "does not lead" not in stage.operator.text()
     # A PUT whose connection was cut is sent again at once by the client itself: that one fails in silence, or by 409.
-    assert stage.operator.text().count("Lease not renewed") >= len(faults) - 3
+    assert stage.operator.text().count("Lease not renewed") >= 3

@@ -35,6 +35,7 @@ class Oracle:
     looks: int = 0
     shown: Verdict = Verdict.CONTINUE
     weight: int = 0
+    empty_looks: int = 0
 
     @classmethod
     def start(cls, config: GateConfig, baseline: Baseline) -> Oracle:

@@ -19,6 +19,7 @@ from lossgate.api.status import (
     RolloutStatus,
 )
 from lossgate.api.texts import MAX_CHARACTERS, MAX_MESSAGE_CHARACTERS, shown
+from lossgate.controller.outbox import MAX_KEPT
 from lossgate.rollout.decide import decide
 from lossgate.rollout.guardrail_seen import Unreadable
 from lossgate.rollout.guardrails import SHOWN_CHARACTERS
@@ -166,6 +167,7 @@ LISTS = {
     "retired": MAX_REMEMBERED,
     "history": HISTORY_LENGTH,
     "guardrails": MAX_GUARDRAILS,
+    "untold": MAX_KEPT,
     "conditions": len(ConditionType),
     "route.reverts": 4,
 }

@@ -319,6 +319,21 @@ class Condition(_Part):
     """Why, in numbers and words."""
 
 
+class UntoldEvent(_Part):
+    """An event that goes with the status."""
+
+    name: str
+    """Name of the Event."""
+    time: Time
+    """When it happened."""
+    reason: str
+    """What happened, in one word."""
+    message: str
+    """What happened, in numbers and words."""
+    warning: bool = False
+    """Whether a person may have to act."""
+
+
 class RolloutStatus(_Part):
     """What was seen and decided. The operator goes on from it after a restart."""
 
@@ -385,6 +400,8 @@ class RolloutStatus(_Part):
     taken_over: str | None = None
     """The term of leadership that took this object over from an operator that did not end in good order: what that one
     still writes has no effect."""
+    untold: tuple[UntoldEvent, ...] = ()
+    """The events that were told with the last change of the status, for the case that nobody did."""
     history: tuple[HistoryEntry, ...] = ()
     """The last rollouts that ended, newest last."""
     conditions: tuple[Condition, ...] = Field(

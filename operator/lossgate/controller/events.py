@@ -61,6 +61,16 @@ class _Told:
     messages: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
     """When, by a digest of the message: the messages themselves may be long."""
     kinds: dict[tuple[str, bool, str], _Kind] = field(default_factory=dict)
+    names: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    def is_known(self, name: str) -> bool:
+        """Return whether an event of that name was told, or left out; from now on it was."""
+        if name in self.names:
+            return True
+        self.names[name] = None
+        if len(self.names) > _REMEMBERED_MESSAGES:
+            self.names.popitem(last=False)
+        return False
 
     def is_repeated(self, event: Event, now: float) -> bool:
         digest = hashlib.blake2b(f"{event.reason}\n{event.message}".encode(), digest_size=16).digest()
@@ -94,11 +104,12 @@ class EventRecorder:
         self._named = 0
         self._late: set[asyncio.Task[None]] = set()
 
-    async def tell(self, rollout: Mapping[str, Any], event: Event) -> None:
-        """Record an event of a ModelRollout, and log the same line."""
+    async def tell(self, rollout: Mapping[str, Any], event: Event, name: str | None = None) -> None:
+        """Record an event of a ModelRollout, and log the same line; one of a name that was told is not told again."""
         metadata = rollout["metadata"]
+        name = name or self.name(metadata["name"])
         told, now = self._about(metadata["uid"]), self._monotonic()
-        if told.is_repeated(event, now):
+        if told.is_known(name) or told.is_repeated(event, now):
             return
         kind = told.kind(event, now)
         if not kind.may_tell(now):
@@ -109,10 +120,12 @@ class EventRecorder:
         left_out, kind.left_out = kind.left_out, 0
         level = logging.WARNING if event.warning else logging.INFO
         _log.log(level, "%s/%s %s: %s", metadata["namespace"], metadata["name"], event.reason, event.message)
-        body = self._body(metadata, event, left_out)
+        body = self._body(metadata, event, name, left_out)
         try:
             await self._kube.create(body)
         except KubeError as error:
+            if _is_stored(error):
+                return
             _log.warning("Event not recorded: %s", error)
             if _may_pass(error) and len(self._late) < MAX_LATE:
                 task = asyncio.create_task(self._record_later(body))
@@ -149,19 +162,19 @@ class EventRecorder:
             self._told.popitem(last=False)
         return told
 
-    def _name(self, rollout: str) -> str:
-        """Names sort by time: `kubectl describe` shows events of one second in the order of their names."""
+    def name(self, rollout: str) -> str:
+        """Return a name for the next event; `kubectl describe` shows events of one second in the order of names."""
         self._named = max(time.time_ns(), self._named + 1)
         return f"{rollout}.{self._named:016x}"
 
-    def _body(self, metadata: Mapping[str, Any], event: Event, left_out: int) -> dict[str, Any]:
+    def _body(self, metadata: Mapping[str, Any], event: Event, name: str, left_out: int) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         more = f" ({left_out} more like it since the last one were not recorded.)" if left_out else ""
         message = shown(event.message, MAX_MESSAGE_LENGTH - len(more)) + more
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": self._name(metadata["name"]), "namespace": metadata["namespace"]},
+            "metadata": {"name": name, "namespace": metadata["namespace"]},
             "involvedObject": {
                 "apiVersion": names.API_VERSION,
                 "kind": names.KIND,
@@ -184,5 +197,9 @@ class EventRecorder:
 
 def _may_pass(error: KubeError) -> bool:
     """Return whether trying again may help; an event that exists by now is refused as such."""
-    is_stored = error.status == 409 and "already exists" in error.message
-    return not is_stored and (error.status in (0, 200, 409, 429) or error.status >= 500)
+    return not _is_stored(error) and (error.status in (0, 200, 409, 429) or error.status >= 500)
+
+
+def _is_stored(error: KubeError) -> bool:
+    """Return whether an event of that name was recorded before, by this process or by one that died since."""
+    return error.status == 409 and "already exists" in error.message

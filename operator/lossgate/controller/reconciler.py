@@ -16,7 +16,7 @@ from lossgate.api.owner import Owner
 from lossgate.api.reasons import ConditionType, Reason
 from lossgate.api.spec import RolloutSpec
 from lossgate.api.status import RolloutStatus
-from lossgate.controller import takeover
+from lossgate.controller import outbox, takeover
 from lossgate.controller.apply import REFUSALS, Applier, Refused
 from lossgate.controller.children import Children
 from lossgate.controller.events import EventRecorder
@@ -28,7 +28,6 @@ from lossgate.controller.observe import Observer
 from lossgate.controller.queue import Key, WorkQueue
 from lossgate.controller.routes import RouteReferences
 from lossgate.controller.sight import Sight
-from lossgate.controller.untold import Untold
 from lossgate.controller.workers import NotLeading
 from lossgate.rollout import mending, stored
 from lossgate.rollout.decide import decide
@@ -68,7 +67,6 @@ class Reconciler:
         self._obstacles: dict[Key, Obstacle | None] = {}
         self._measure_at: dict[Key, float] = {}
         self._references = RouteReferences()
-        self._untold = Untold()
         self.sight = Sight()
         """Whether the watch of ModelRollouts delivers."""
 
@@ -99,7 +97,6 @@ class Reconciler:
         self._guardrails.forget(key)
         self._queue.forget(key)
         self._metrics.forget(key)
-        self._untold.forget(key)
         self.sight.forget(key)
         self._wake(self._references.forget(key))
 
@@ -136,8 +133,7 @@ class Reconciler:
         if body is None or body["metadata"].get("deletionTimestamp"):
             return
         self._must_lead()
-        for event in self._untold.take(key, body):
-            await self._events.tell(body, event)
+        await self._tell(body)
         with self._metrics.reconcile_seconds.time():
             try:
                 spec = RolloutSpec.model_validate(body["spec"])
@@ -154,8 +150,7 @@ class Reconciler:
         if not self.knows(key):
             return
         self._show(key, decision.status)
-        for event in decision.events:
-            await self._events.tell(body, event)
+        await self._tell(body)
 
     async def _reconcile(self, key: Key, body: Mapping[str, Any], spec: RolloutSpec) -> None:
         owner = Owner(key.name, key.namespace, body["metadata"]["uid"])
@@ -181,8 +176,7 @@ class Reconciler:
         try:
             obstacle = await self._carry_out(key, decision, applier)
         finally:
-            for event in decision.events:
-                await self._events.tell(body, event)
+            await self._tell(body)
         if self.knows(key):
             self._obstacles[key] = obstacle
             if obstacle != known:
@@ -251,13 +245,13 @@ class Reconciler:
         self, key: Key, body: Mapping[str, Any], status: RolloutStatus, events: Sequence[Event]
     ) -> Mapping[str, Any]:
         manifest = status.to_manifest()
-        if manifest == body.get("status"):
+        if outbox.without_events(manifest) == outbox.without_events(body.get("status")) and not events:
             return body
+        manifest = outbox.with_events(manifest, events, partial(self._events.name, key.name), self._clock())
         self._must_lead()
         try:
             stored = await self._kube.replace_status({**body, "status": manifest})
         except KubeError as error:
-            self._untold.failed(key, body, manifest, events)
             if error.status == 409:
                 await self._look_again(key)
             # Deleted while no watch was open, so that none tells. A server that does not serve the kind yet says 404
@@ -270,6 +264,12 @@ class Reconciler:
         if known is not None and resource_version(stored) > resource_version(known):
             self._rollouts[key] = stored
         return stored
+
+    async def _tell(self, body: Mapping[str, Any]) -> None:
+        """Tell what the status has to tell and this process has not told yet; one that does not lead is silent."""
+        for name, event in outbox.events_of(body, self._clock()):
+            if self._lease.is_held():
+                await self._events.tell(body, event, name)
 
     async def _look_again(self, key: Key) -> None:
         """After a conflict ask for the object: a watch that is silent would keep it from every look for minutes."""

@@ -46,6 +46,7 @@ def decide(snapshot: Snapshot, now: float) -> Decision:
         refused = unreadable.refuse(snapshot.status, snapshot.generation, snapshot.obstacle, now)
         return replace(refused, due=now + RECHECK_SECONDS)
     draft = Draft(snapshot, now)
+    draft.set(untold=())
     mending.tell(draft)
     _count(draft)
     _scale_down(draft)

@@ -57,8 +57,11 @@ def proceed(draft: Draft) -> None:
 
 def _is_behind_name(draft: Draft) -> bool:
     """Return whether the rollout's own Service still leads to the canary: a promotion that was taken back moved it."""
-    service, canary = draft.snapshot.stable_service, draft.canary.revision
-    return service is not None and (service.revision == canary or bool(service.ready.keys() - {draft.stable.revision}))
+    service, stable = draft.snapshot.stable_service, draft.stable.revision
+    if service is None:
+        return False
+    is_listed = stable in service.ready or draft.snapshot.ready(stable) == 0
+    return service.revision == draft.canary.revision or bool(service.ready.keys() - {stable}) or not is_listed
 
 
 def routed(draft: Draft, canary_weight: int) -> bool:
