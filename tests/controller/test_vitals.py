@@ -13,6 +13,7 @@ from lossgate.controller.kube import KubeError
 from lossgate.controller.metrics import OperatorMetrics
 from lossgate.controller.probes import Probes
 from lossgate.controller.queue import Key, WorkQueue
+from lossgate.controller.sight import Sight
 from lossgate.controller.vitals import DEAD_WATCH_SECONDS, HUNG_TURN_SECONDS, SLOW_TURN_SECONDS, Vitals
 from lossgate.controller.workers import Workers
 from tests.controller import virtual_time
@@ -104,6 +105,7 @@ def test_watch_that_died_for_good_is_noticed_and_an_api_server_that_is_away_is_n
         process = OperatorProcess(cluster)
         process.start()
         vitals = Vitals(process.queue, list)
+        process.reconciler.sight = Sight(virtual_time.monotonic)
         vitals.reconciler, vitals.lease = process.reconciler, process.lease
         assert vitals.delay() is None
         cluster.on_rollout = None
