@@ -10,6 +10,7 @@ from typing import Any
 from lossgate.api import names
 from lossgate.api.spec import RolloutSpec
 from lossgate.rollout.evidence import source_fingerprint
+from lossgate.rollout.plausible import SKEW_SECONDS
 
 __all__ = ["PHASES", "is_there", "seed", "spec_of"]
 
@@ -47,8 +48,8 @@ def spec_of(name: str, *, second: bool) -> JSON:
 def seed(body: JSON, *, on_the_way: bool = False) -> JSON:
     """Return the status that puts a rollout, whose first version serves and whose spec asks for the second, there.
 
-    It stays there: the delays that would end its phase begin in an hour. With `on_the_way` what is to be rolled back
-    is still to be judged, without a baseline, so that it has pods and no request.
+    It stays there for minutes: the delays that would end its phase begin as late as a clock may be ahead. With
+    `on_the_way` what is to be rolled back is still to be judged, without a baseline: it has pods and no request.
     """
     name: str = body["metadata"]["name"]
     status: JSON = copy.deepcopy(body["status"])
@@ -77,7 +78,7 @@ def seed(body: JSON, *, on_the_way: bool = False) -> JSON:
     if name == "paused":
         status["pause"] = {"reason": "Requested", "since": now, "message": "spec.paused is true"}
     if name in ("handing-over", "rolling-back") and not is_early:
-        status["settled"] = later
+        status["settled"] = _now(SKEW_SECONDS - 20)
     if name in _BACK and not is_early:
         status["rolledBack"] = target
     return status
