@@ -15,7 +15,7 @@ def test_undisturbed_promotion(stage: Stage) -> None:
     stage.seed(seeded.before_promotion)
     status = stage.reach("Healthy")
     assert [entry.result for entry in status.history] == ["Promoted"]
-    assert stage.recorder.weights("digits") == [0, 50, 100, 0]
+    stage.poll(lambda: stage.recorder.weights("digits") == [0, 50, 100, 0])
     stage.poll(lambda: stage.replicas() == {"v1": 0, "v2": 2})
     stage.operator.stop()
     assert "Traceback" not in stage.operator.text()

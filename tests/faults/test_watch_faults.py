@@ -114,7 +114,7 @@ def test_stale_lists_neither_move_weight_nor_take_a_look_twice(stage: Stage) -> 
         time.sleep(0.7)  # The fault itself: lists of long ago come again and again through verdict and promotion.
     stage.reach("Healthy")
     assert [entry.result for entry in stage.status().history] == ["Promoted"]
-    assert stage.recorder.weights("digits") == [0, 50, 100, 0]
+    stage.poll(lambda: stage.recorder.weights("digits") == [0, 50, 100, 0])
     assert not wrongs(stage.recorder.splits("digits"))
     was, now = evidence(before), evidence(stage.status())
     assert was.last_end is not None
