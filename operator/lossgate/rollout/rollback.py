@@ -60,7 +60,7 @@ def _is_behind_name(draft: Draft) -> bool:
     service, stable = draft.snapshot.stable_service, draft.stable.revision
     if service is None:
         return False
-    is_listed = stable in service.ready or draft.snapshot.ready(stable) == 0
+    is_listed = stable in service.ready or draft.snapshot.replicas == 0
     return service.revision == draft.canary.revision or bool(service.ready.keys() - {stable}) or not is_listed
 
 
