@@ -49,7 +49,8 @@ def seed(body: JSON, *, on_the_way: bool = False) -> JSON:
     """Return the status that puts a rollout, whose first version serves and whose spec asks for the second, there.
 
     It stays there for minutes: the delays that would end its phase begin as late as a clock may be ahead. With
-    `on_the_way` what is to be rolled back is still to be judged, without a baseline: it has pods and no request.
+    `on_the_way` what is to be rolled back is still to be judged, without a baseline, so that it has pods and no
+    request, and what is to be handed over is promoted by order as soon as it has some.
     """
     name: str = body["metadata"]["name"]
     status: JSON = copy.deepcopy(body["status"])
@@ -60,8 +61,8 @@ def seed(body: JSON, *, on_the_way: bool = False) -> JSON:
     second = {"revision": target, "modelVersion": "v2", "weight": 0}
     if name == "kept-for-a-while":
         return status | {"stable": second | {"weight": 100}, "previous": stable | {"weight": 0}, "scaleDownAt": later}
-    is_early = on_the_way and name in _BACK
-    weight = {"handing-over": 100, "rolling-back": 0, "rolled-back": 0}.get(name, 50)
+    is_early = on_the_way and name in (*_BACK, "handing-over")
+    weight = 0 if is_early else {"handing-over": 100, "rolling-back": 0, "rolled-back": 0}.get(name, 50)
     source = source_fingerprint(RolloutSpec.model_validate(body["spec"]).loss)
     status |= {
         "phase": "Progressing" if is_early else PHASES[name],
@@ -75,6 +76,8 @@ def seed(body: JSON, *, on_the_way: bool = False) -> JSON:
     }
     if not is_early:
         status["baseline"] = {"mean": 0.3, "variance": 0.7, "labels": 100_000, "source": source}
+    if is_early and name == "handing-over":
+        status["promoteRequested"] = {"reason": "Requested", "since": now, "message": "without the proof"}
     if name == "paused":
         status["pause"] = {"reason": "Requested", "since": now, "message": "spec.paused is true"}
     if name in ("handing-over", "rolling-back") and not is_early:
