@@ -142,7 +142,7 @@ def _leads_name_back(draft: Draft, write: PointService) -> bool:
 
 
 def _revision_behind_name(draft: Draft) -> Revision:
-    """The Service with the rollout's own name moves when all requests are on the new version, never back."""
+    """The Service with the rollout's own name leads to the new version once all requests are there already."""
     handing_over = promotion.hands_over(draft) and promotion.is_committed(draft)
     if not handing_over:
         return Revision(draft.stable.revision)
@@ -173,18 +173,11 @@ def _weights(draft: Draft) -> Iterator[Write]:
         return
     has_stable_pods = snapshot.ready(status.stable.revision) > 0
     to_canary = route is not None and canary > route.canary_weight
-    if to_canary and snapshot.replicas > 0 and snapshot.ready(draft.canary.revision) == 0:
+    if to_canary and snapshot.ready(draft.canary.revision) == 0:
         return  # decided while it had pods, and not written then
     away_from_canary = route is not None and canary < route.canary_weight
     if away_from_canary and not has_stable_pods and snapshot.replicas > 0:
         return
-    if (
-        route is not None
-        and status.canary
-        and canary > route.canary_weight
-        and not snapshot.ready(draft.canary.revision)
-    ):
-        return  # decided while it had pods, and not written since
     if not routes.may_write(draft, canary):
         return
     yield SetWeights(100 - canary, canary)
