@@ -73,6 +73,19 @@ def test_event_of_a_status_that_was_not_stored_is_not_told() -> None:
     play(scene)
 
 
+def test_events_that_the_status_has_no_room_for_are_told_all_the_same() -> None:
+    """Sixteen guardrails may fail at one look."""
+
+    async def scene(cluster: Cluster, process: OperatorProcess) -> None:
+        names = [f"g{number}" for number in range(16)]
+        cluster.numbers.answers = dict.fromkeys(names, 5.0)
+        limits = [{"name": name, "query": f'{name}{{revision="$revision"}}', "max": 1} for name in names]
+        cluster.apply(a_rollout("v2", guardrails=limits))
+        await process.run(lambda: told(cluster).count("GuardrailFailing") >= 10, within_seconds=120)
+
+    play(scene)
+
+
 def test_looks_go_on_though_the_watch_is_silent_and_somebody_wrote() -> None:
     async def scene(cluster: Cluster, process: OperatorProcess) -> None:
         cluster.apply(a_rollout("v2"))

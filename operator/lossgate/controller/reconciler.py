@@ -29,7 +29,7 @@ from lossgate.controller.queue import Key, WorkQueue
 from lossgate.controller.routes import RouteReferences
 from lossgate.controller.sight import Sight
 from lossgate.controller.workers import NotLeading
-from lossgate.rollout import mending, stored
+from lossgate.rollout import mending, stored, succession
 from lossgate.rollout.decide import decide
 from lossgate.rollout.decision import Decision, Event, SetWeights, Write
 from lossgate.rollout.snapshot import Obstacle, Snapshot
@@ -150,7 +150,7 @@ class Reconciler:
         if not self.knows(key):
             return
         self._show(key, decision.status)
-        await self._tell(body)
+        await self._tell(body, decision.events)
 
     async def _reconcile(self, key: Key, body: Mapping[str, Any], spec: RolloutSpec) -> None:
         owner = Owner(key.name, key.namespace, body["metadata"]["uid"])
@@ -166,7 +166,7 @@ class Reconciler:
         snapshot = await self._measured(key, snapshot)
         decision = decide(snapshot, self._clock())
         if term is not None:
-            decision = takeover.complete(decision, snapshot, term, owns_route=route is None or owner.owns(route))
+            decision = succession.complete(decision, snapshot, term, owns_route=route is None or owner.owns(route))
         body = await self._write_status(key, body, decision.status, decision.events)
         if not self.knows(key):
             return
@@ -176,7 +176,7 @@ class Reconciler:
         try:
             obstacle = await self._carry_out(key, decision, applier)
         finally:
-            await self._tell(body)
+            await self._tell(body, decision.events)
         if self.knows(key):
             self._obstacles[key] = obstacle
             if obstacle != known:
@@ -265,9 +265,13 @@ class Reconciler:
             self._rollouts[key] = stored
         return stored
 
-    async def _tell(self, body: Mapping[str, Any]) -> None:
-        """Tell what the status has to tell and this process has not told yet; one that does not lead is silent."""
-        for name, event in outbox.events_of(body, self._clock()):
+    async def _tell(self, body: Mapping[str, Any], events: Sequence[Event] = ()) -> None:
+        """Tell what the status has to tell and this process has not told yet; one that does not lead is silent.
+
+        The status has no room for more than a few events; the others of a decision are told from memory.
+        """
+        told = [*outbox.events_of(body, self._clock()), *((None, event) for event in events[outbox.MAX_KEPT :])]
+        for name, event in told:
             if self._lease.is_held():
                 await self._events.tell(body, event, name)
 

@@ -8,26 +8,19 @@ before is seen. The status says who took over; that is written with the first de
 
 A user's HTTPRoute carries no mark of ours. Where weights were decided and are not in force, a write of them may be on
 its way; the ones that stay are then written ten times as large, which sends requests just as before, and set back in
-the next turn. Two things remain: a Deployment that the other still creates brings pods without requests, and goes as a
-leftover in the next turn; and a child that the watch does not show yet is touched by nobody.
+the next turn (`rollout.succession`). Two things remain: a Deployment that the other still creates brings pods without
+requests, and goes as a leftover in the next turn; and a child that the watch does not show yet is touched by nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from lossgate.api import names
-from lossgate.api.status import RolloutStatus
 from lossgate.controller.kube import Kube, KubeError
-from lossgate.rollout.decision import Decision, SetWeights, Write
-from lossgate.rollout.snapshot import RouteSeen, Snapshot
 
 Body = Mapping[str, Any]
-
-MAX_WEIGHT = 1_000_000
-"""The largest weight that the Gateway API allows."""
 
 
 async def touch(
@@ -48,25 +41,3 @@ async def touch(
         except KubeError as error:
             if error.status != 404:
                 raise
-
-
-def complete(decision: Decision, snapshot: Snapshot, term: str, *, owns_route: bool) -> Decision:
-    """Return the first decision of a leader that took over: it says so, and no write of the other to a route is left.
-
-    The snapshot's status is the one that was found: the leader before may be carrying out what it says.
-    """
-    decision = replace(decision, status=decision.status.model_copy(update={"taken_over": term}))
-    if owns_route:
-        return decision
-    neutral = _neutral_weights(snapshot.status, snapshot.route, decision.writes)
-    return decision if neutral is None else replace(decision, writes=(neutral, *decision.writes))
-
-
-def _neutral_weights(status: RolloutStatus, route: RouteSeen | None, writes: Iterable[Write]) -> SetWeights | None:
-    if route is None or status.stable is None or any(isinstance(write, SetWeights) for write in writes):
-        return None
-    decided = status.canary.weight if status.canary else 0
-    present = (route.stable_weight, route.canary_weight)
-    if present == (100 - decided, decided) or 10 * max(present) > MAX_WEIGHT:
-        return None
-    return SetWeights(10 * route.stable_weight, 10 * route.canary_weight)
