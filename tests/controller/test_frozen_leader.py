@@ -199,14 +199,20 @@ def test_deployment_that_comes_late_gets_no_request_and_goes() -> None:
     virtual_time.run(scene())
 
 
+async def served() -> Cluster:
+    """Return a cluster whose first version serves, after the process that brought it there."""
+    cluster = a_cluster()
+    cluster.apply(a_rollout())
+    process = OperatorProcess(cluster)
+    process.start()
+    await process.run(lambda: cluster.status.phase is Phase.HEALTHY)
+    await process.rest()
+    return cluster
+
+
 def test_leader_after_one_that_ended_in_good_order_touches_nothing() -> None:
     async def scene() -> None:
-        cluster = a_cluster()
-        cluster.apply(a_rollout())
-        process = OperatorProcess(cluster)
-        process.start()
-        await process.run(lambda: cluster.status.phase is Phase.HEALTHY)
-        await process.rest()
+        cluster = await served()
         successor = OperatorProcess(cluster)
         successor.start()
         await successor.rest(60)
@@ -217,12 +223,7 @@ def test_leader_after_one_that_ended_in_good_order_touches_nothing() -> None:
 
 def test_take_over_touches_every_child_once_and_says_so() -> None:
     async def scene() -> None:
-        cluster = a_cluster()
-        cluster.apply(a_rollout())
-        process = OperatorProcess(cluster)
-        process.start()
-        await process.run(lambda: cluster.status.phase is Phase.HEALTHY)
-        await process.rest()
+        cluster = await served()
         successor = a_successor(cluster)
         successor.start()
         await successor.rest(60)

@@ -60,6 +60,7 @@ class Settler(threading.Thread):
                 if refused.status not in (404, 409, 500):  # Changed or gone meanwhile: seen again at the next turn.
                     self.failure = refused
                     return
+            # Whatever it is, in a thread of its own: the stage raises it where the test waits.
             except Exception as error:
                 self.failure = error
                 return
